@@ -1,0 +1,176 @@
+//! Models: what chats and what embeds.
+//!
+//! Two traits at a real outside border, each with several implementations:
+//! any OpenAI-compatible server ([`openai`]) and models in this process
+//! ([`local`]). Features see these types only, never a provider's.
+
+pub mod error;
+pub mod extractive;
+pub mod local;
+pub mod openai;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+pub use error::ModelError;
+
+/// Who says a message of a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Instructions of the application.
+    System,
+    /// The user, and data blocks given on the user's behalf.
+    User,
+    /// The model's earlier words.
+    Assistant,
+}
+
+/// One message of a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatMessage {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+/// A prompt for a chat model.
+#[derive(Clone, Debug, Default)]
+pub struct ChatRequest {
+    /// Model to use instead of the configured one.
+    pub model: Option<String>,
+    /// The conversation, oldest first.
+    pub messages: Vec<ChatMessage>,
+}
+
+/// Tokens as the provider counted them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Tokens of the answer.
+    pub completion_tokens: u32,
+    /// Their sum, as the provider says it.
+    pub total_tokens: u32,
+}
+
+/// A piece of a streamed answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChatDelta {
+    /// More text; never empty.
+    Text(String),
+    /// The provider's own count, at most once, near the end.
+    Usage(Usage),
+}
+
+/// A streamed answer. It ends after the provider says it is complete; a
+/// connection that closes before that is an error, not an end.
+pub type ChatStream = BoxStream<'static, Result<ChatDelta, ModelError>>;
+
+/// A language model.
+pub trait ChatModel: Send + Sync + std::fmt::Debug {
+    /// The model that answers when the request names none.
+    fn model(&self) -> &str;
+
+    /// Starts an answer. Retries happen in here and only before the first delta.
+    fn stream(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatStream, ModelError>>;
+}
+
+/// What makes vectors comparable: two vectors may be compared only if their spaces are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpaceSpec {
+    /// `local` or `openai`.
+    pub provider: String,
+    /// Model name, as configured.
+    pub model: String,
+    /// Length of a vector.
+    pub dimensions: u32,
+    /// Put before a question before it is embedded.
+    pub query_prefix: String,
+    /// Put before a passage before it is embedded.
+    pub passage_prefix: String,
+}
+
+/// Whether a text is searched for or searched in; some models tell the two apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmbedKind {
+    /// A question.
+    Query,
+    /// A passage or a memory.
+    Passage,
+}
+
+/// Vectors in the order of their texts, each of unit length.
+#[derive(Clone, Debug, Default)]
+pub struct Embeddings {
+    /// One vector a text.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens the model read.
+    pub tokens: u64,
+}
+
+/// A model that turns text into vectors.
+pub trait Embedder: Send + Sync + std::fmt::Debug {
+    /// The space its vectors live in.
+    fn space(&self) -> &SpaceSpec;
+
+    /// Longest text in tokens; what is longer is cut by the model, so passages are made shorter.
+    fn max_tokens(&self) -> usize;
+
+    /// Cosine similarity below which a passage does not speak of the question.
+    /// A property of the model, measured; configuration can override it.
+    fn similarity_floor(&self) -> f32;
+
+    /// Counts the tokens of a text as the model does (or an upper estimate), without special tokens.
+    fn count_tokens(&self, text: &str) -> usize;
+
+    /// Embeds any number of texts; batching, concurrency and retries are in here.
+    /// A blank text is an error. Every vector is checked: length and finite values.
+    fn embed(
+        &self,
+        kind: EmbedKind,
+        texts: Vec<String>,
+    ) -> BoxFuture<'_, Result<Embeddings, ModelError>>;
+}
+
+/// The models of a process.
+#[derive(Clone, Debug)]
+pub struct LanguageModels {
+    /// The language model; none means answers are extractive.
+    pub chat: Option<Arc<dyn ChatModel>>,
+    /// The embedding model.
+    pub embedder: Arc<dyn Embedder>,
+}
+
+impl LanguageModels {
+    /// Builds what the settings ask for. A model that cannot be had is an
+    /// error that names the remedy, never another model.
+    pub fn from_settings(
+        settings: &crate::config::Models,
+        cache_dir: &std::path::Path,
+    ) -> crate::error::Result<Self> {
+        let chat = openai::chat_from_settings(settings)?;
+        let embedder = match settings.embedding_provider {
+            crate::config::EmbeddingProvider::Local => {
+                local::from_settings(settings, cache_dir)?
+            }
+            crate::config::EmbeddingProvider::Openai => openai::embedder_from_settings(settings)?,
+        };
+        Ok(Self { chat, embedder })
+    }
+}
+
+impl LanguageModels {
+    /// Embeds one question.
+    pub async fn embed_query(&self, text: &str) -> Result<Vec<f32>, ModelError> {
+        let mut embeddings = self
+            .embedder
+            .embed(EmbedKind::Query, vec![text.to_owned()])
+            .await?;
+        embeddings.vectors.pop().ok_or(ModelError::Malformed {
+            detail: "no vector for the one text".to_owned(),
+        })
+    }
+}
