@@ -9,4 +9,9 @@ pub mod config;
 pub mod error;
 pub mod telemetry;
 // Tier 1
+pub mod db;
 pub mod llm;
+pub mod jobs;
+pub mod web;
+// Tier 2
+pub mod state;

@@ -1,0 +1,20 @@
+//! The two databases.
+//!
+//! [`CoreDb`] and [`AiDb`] are distinct types, and so are their transactions:
+//! a query written for one does not compile with the other. Nothing crosses
+//! but plain ids.
+
+mod connect;
+pub mod embedded;
+mod handle;
+mod lock;
+pub mod migrate;
+mod preflight;
+pub mod settings;
+pub mod space;
+mod url;
+pub mod vector;
+
+pub use connect::{Databases, Mode};
+pub use handle::{Ai, AiConn, AiDb, AiTx, Core, CoreConn, CoreDb, CoreTx, PoolState};
+pub use embedded::Purpose;
