@@ -10,8 +10,13 @@ pub mod error;
 pub mod telemetry;
 // Tier 1
 pub mod db;
-pub mod llm;
 pub mod jobs;
+pub mod llm;
 pub mod web;
 // Tier 2
 pub mod state;
+// Tier 3
+pub mod auth;
+// Tier 9
+pub mod router;
+pub mod server;

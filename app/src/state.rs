@@ -62,7 +62,11 @@ impl AppState {
     /// Similarity below which a passage or memory does not speak of the question.
     pub fn similarity_floor(&self) -> f32 {
         let configured = self.settings.knowledge.similarity_floor;
-        if configured < 0.0 { self.models.embedder.similarity_floor() } else { configured }
+        if configured < 0.0 {
+            self.models.embedder.similarity_floor()
+        } else {
+            configured
+        }
     }
 }
 

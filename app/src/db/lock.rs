@@ -23,7 +23,10 @@ impl AdvisoryLock {
     /// where a waiting statement's snapshot would hold up concurrent index builds.
     pub(super) async fn acquire(pool: &PgPool, name: &str) -> Result<Self> {
         let options = pool.connect_options();
-        let mut connection = options.connect().await.map_err(sea_orm::DbErr::from_driver)?;
+        let mut connection = options
+            .connect()
+            .await
+            .map_err(sea_orm::DbErr::from_driver)?;
         let started = tokio::time::Instant::now();
         loop {
             let held: bool = query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
@@ -36,7 +39,10 @@ impl AdvisoryLock {
             }
             if started.elapsed() > WAIT_MAX {
                 return Err(Error::startup(
-                    format!("another process holds the lock \"{name}\" for more than {} s", WAIT_MAX.as_secs()),
+                    format!(
+                        "another process holds the lock \"{name}\" for more than {} s",
+                        WAIT_MAX.as_secs()
+                    ),
                     "see whether another tandem is still migrating, or stuck, on this database",
                 ));
             }
@@ -46,7 +52,10 @@ impl AdvisoryLock {
 
     /// Frees the lock and closes its connection.
     pub(super) async fn release(self) -> Result<()> {
-        self.connection.close().await.context("releasing an advisory lock")
+        self.connection
+            .close()
+            .await
+            .context("releasing an advisory lock")
     }
 }
 

@@ -16,5 +16,5 @@ mod url;
 pub mod vector;
 
 pub use connect::{Databases, Mode};
-pub use handle::{Ai, AiConn, AiDb, AiTx, Core, CoreConn, CoreDb, CoreTx, PoolState};
 pub use embedded::Purpose;
+pub use handle::{Ai, AiConn, AiDb, AiTx, Core, CoreConn, CoreDb, CoreTx, PoolState};

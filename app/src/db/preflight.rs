@@ -19,7 +19,9 @@ pub(super) async fn encoding(pool: &PgPool) -> Result<()> {
     }
     Err(Error::startup(
         format!("database \"{name}\" has the encoding {encoding}, UTF8 is needed"),
-        format!("create it anew: CREATE DATABASE \"{name}\" ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0;"),
+        format!(
+            "create it anew: CREATE DATABASE \"{name}\" ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0;"
+        ),
     ))
 }
 
@@ -49,7 +51,9 @@ pub(super) async fn vector_extension(pool: &PgPool) -> Result<()> {
             "install pgvector 0.8 or newer on that server (packages: postgresql-NN-pgvector; image: pgvector/pgvector), then start again",
         )),
         Some(version) if !is_new_enough(&version) => Err(Error::startup(
-            format!("the server of the ai database offers pgvector {version}, at least 0.8 is needed"),
+            format!(
+                "the server of the ai database offers pgvector {version}, at least 0.8 is needed"
+            ),
             "install pgvector 0.8 or newer on that server, then start again",
         )),
         Some(_) => may_create_extension(pool).await,
@@ -58,12 +62,11 @@ pub(super) async fn vector_extension(pool: &PgPool) -> Result<()> {
 
 /// `vector` is a trusted extension: whoever may create in the database may create it.
 async fn may_create_extension(pool: &PgPool) -> Result<()> {
-    let (user, may): (String, bool) = query_as(
-        "SELECT current_user::text, has_database_privilege(current_database(), 'CREATE')",
-    )
-    .fetch_one(pool)
-    .await
-    .context("reading privileges")?;
+    let (user, may): (String, bool) =
+        query_as("SELECT current_user::text, has_database_privilege(current_database(), 'CREATE')")
+            .fetch_one(pool)
+            .await
+            .context("reading privileges")?;
     if may {
         return Ok(());
     }
@@ -74,7 +77,9 @@ async fn may_create_extension(pool: &PgPool) -> Result<()> {
 }
 
 fn is_new_enough(version: &str) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= VECTOR_VERSION_MIN
 }
 

@@ -23,7 +23,11 @@ pub async fn get_or_insert(
         ..Default::default()
     };
     setting::Entity::insert(row)
-        .on_conflict(OnConflict::column(setting::Column::Key).do_nothing().to_owned())
+        .on_conflict(
+            OnConflict::column(setting::Column::Key)
+                .do_nothing()
+                .to_owned(),
+        )
         .exec_without_returning(core)
         .await?;
     setting::Entity::find_by_id(key)

@@ -16,7 +16,10 @@ pub(super) fn parse(variable: &str, url: &SecretString) -> Result<PgConnectOptio
     let Some(rest) = SCHEMES.iter().find_map(|scheme| given.strip_prefix(scheme)) else {
         return Err(Error::startup(
             format!("{variable} is not a Postgres URL"),
-            format!("write it as postgres://USER:PASSWORD@HOST:5432/DATABASE; allowed schemes: {}", SCHEMES.join(" ")),
+            format!(
+                "write it as postgres://USER:PASSWORD@HOST:5432/DATABASE; allowed schemes: {}",
+                SCHEMES.join(" ")
+            ),
         ));
     };
     PgConnectOptions::from_str(&format!("postgres://{rest}")).map_err(|_| {

@@ -8,7 +8,9 @@
 
 use pgvector::Vector;
 use sea_orm::sea_query::extension::postgres::PgBinOper;
-use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement};
+use sea_orm::sea_query::{
+    Alias, Condition, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement,
+};
 use sea_orm::{FromQueryResult, QueryResult};
 
 use super::handle::AiConn;
@@ -59,16 +61,25 @@ pub struct Found<R> {
 const DISTANCE: &str = "distance";
 
 /// Finds the nearest rows that pass the filter.
-pub async fn nearest<R: FromQueryResult>(ai: &impl AiConn, search: &Nearest<'_>) -> Result<Found<R>> {
+pub async fn nearest<R: FromQueryResult>(
+    ai: &impl AiConn,
+    search: &Nearest<'_>,
+) -> Result<Found<R>> {
     let wanted = usize::try_from(search.limit).unwrap_or(usize::MAX);
     if !is_small(ai, search).await? {
         let found = run::<R>(ai, &walked(search)).await?;
         if found.len() >= wanted {
-            return Ok(Found { neighbours: found, under_filled: false });
+            return Ok(Found {
+                neighbours: found,
+                under_filled: false,
+            });
         }
     }
     let found = run::<R>(ai, &exact(search)).await?;
-    Ok(Found { under_filled: found.len() < wanted, neighbours: found })
+    Ok(Found {
+        under_filled: found.len() < wanted,
+        neighbours: found,
+    })
 }
 
 /// Counts no further than the threshold, so the cost is bounded.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use entity::core::job::{self, Status};
 use entity::ids::{JobId, UserId};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement};
 use uuid::Uuid;
 
@@ -40,7 +40,9 @@ pub async fn enqueue(core: &impl CoreConn, new: NewJob) -> Result<JobId> {
         progress_total: Set(new.progress_total),
         ..Default::default()
     };
-    job::Entity::insert(row).exec_without_returning(core).await?;
+    job::Entity::insert(row)
+        .exec_without_returning(core)
+        .await?;
     core.execute_raw(Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT pg_notify($1, $2)",
@@ -69,7 +71,11 @@ pub(super) async fn claim(
                        ORDER BY priority DESC, run_at, id
                        LIMIT 1 FOR UPDATE SKIP LOCKED)
          RETURNING *",
-        [owner.into(), lease.as_secs_f64().into(), kinds.to_vec().into()],
+        [
+            owner.into(),
+            lease.as_secs_f64().into(),
+            kinds.to_vec().into(),
+        ],
     );
     Ok(job::Model::find_by_statement(statement).one(core).await?)
 }
@@ -130,7 +136,10 @@ pub(super) async fn listen(core: &CoreDb) -> Result<sea_orm::sqlx::postgres::PgL
     let mut listener = sea_orm::sqlx::postgres::PgListener::connect_with(core.pool())
         .await
         .context("listening for jobs")?;
-    listener.listen(CHANNEL).await.context("listening for jobs")?;
+    listener
+        .listen(CHANNEL)
+        .await
+        .context("listening for jobs")?;
     Ok(listener)
 }
 

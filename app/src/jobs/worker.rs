@@ -41,16 +41,24 @@ impl std::fmt::Debug for Registry {
 impl Registry {
     /// Adds a handler.
     #[must_use]
-    pub fn with<F>(mut self, kind: &'static str, run: impl Fn(JobContext) -> F + Send + Sync + 'static) -> Self
+    pub fn with<F>(
+        mut self,
+        kind: &'static str,
+        run: impl Fn(JobContext) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        self.handlers.insert(kind, Arc::new(move |context| run(context).boxed()));
+        self.handlers
+            .insert(kind, Arc::new(move |context| run(context).boxed()));
         self
     }
 
     fn kinds(&self) -> Vec<String> {
-        self.handlers.keys().map(|kind| (*kind).to_owned()).collect()
+        self.handlers
+            .keys()
+            .map(|kind| (*kind).to_owned())
+            .collect()
     }
 }
 
@@ -93,7 +101,12 @@ pub struct Worker {
 impl Worker {
     /// A worker that has not started yet.
     pub fn new(core: CoreDb, registry: Registry, settings: config::Jobs) -> Self {
-        Self { core, registry, settings, wake: Arc::new(Notify::new()) }
+        Self {
+            core,
+            registry,
+            settings,
+            wake: Arc::new(Notify::new()),
+        }
     }
 
     /// Starts as many runners as configured, and the listener that wakes them.
@@ -102,7 +115,10 @@ impl Worker {
             return;
         }
         let worker = self.clone();
-        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { worker.listen().await }));
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(async move { worker.listen().await }),
+        );
         for _ in 0..self.settings.workers {
             let worker = self.clone();
             let stop = stop.clone();
@@ -156,7 +172,9 @@ impl Worker {
             cancelled: stop.child_token(),
             done: Arc::new(AtomicI64::new(job.progress_done)),
         };
-        let outcome = self.run_under_lease(&job, owner, lease, context.clone()).await;
+        let outcome = self
+            .run_under_lease(&job, owner, lease, context.clone())
+            .await;
         self.finish(&job, owner, &context, outcome).await?;
         Ok(true)
     }
@@ -190,7 +208,9 @@ impl Worker {
             match queue::beat(&self.core, id, owner, lease, done).await {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(error) => tracing::warn!(%error, job.id = %id, "no sign of life could be written"),
+                Err(error) => {
+                    tracing::warn!(%error, job.id = %id, "no sign of life could be written")
+                }
             }
         }
     }

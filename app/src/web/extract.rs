@@ -77,7 +77,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
         let field = error.path().to_string();
         match error.inner().classify() {
             serde_json::error::Category::Data => Error::field(
-                if field == "." { "body".to_owned() } else { field },
+                if field == "." {
+                    "body".to_owned()
+                } else {
+                    field
+                },
                 strip_position(&error.inner().to_string()),
             ),
             _ => Error::Malformed(format!("the body is not valid JSON: {}", error.inner())),
@@ -124,11 +128,14 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let query = parts.uri.query().unwrap_or("");
-        let reader =
-            serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         let value: T = serde_path_to_error::deserialize(reader).map_err(|error| {
             let field = error.path().to_string();
-            let field = if field == "." { "query".to_owned() } else { field };
+            let field = if field == "." {
+                "query".to_owned()
+            } else {
+                field
+            };
             Error::field(field, error.inner().to_string())
         })?;
         validate(&value)?;

@@ -74,7 +74,11 @@ impl LiveLogs {
 impl Writer {
     /// Appends entries; readers wake.
     pub fn append(&self, new: impl IntoIterator<Item = Entry>) {
-        let mut entries = self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self
+            .shared
+            .entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         entries.extend(new);
         let length = entries.len();
         drop(entries);
@@ -105,7 +109,11 @@ impl Reader {
     }
 
     fn entry(&mut self) -> Option<Entry> {
-        let entries = self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self
+            .shared
+            .entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(self.next).cloned()?;
         self.next += 1;
         Some(entry)
@@ -117,7 +125,11 @@ mod tests {
     use super::*;
 
     fn entry(seq: i32) -> Entry {
-        Entry { seq, event: "token".to_owned(), data: Arc::new(serde_json::json!({"n": seq})) }
+        Entry {
+            seq,
+            event: "token".to_owned(),
+            data: Arc::new(serde_json::json!({"n": seq})),
+        }
     }
 
     #[tokio::test]

@@ -77,6 +77,7 @@ impl Error {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -100,6 +101,7 @@ impl Error {
             | Self::Upstream { code, .. }
             | Self::Unavailable { code, .. } => code,
             Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::TooLarge { .. } => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::Invalid(_) => "invalid_field",
@@ -187,7 +189,10 @@ fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
         return false;
     };
     match error.as_ref() {
-        Driver::Io(_) | Driver::Tls(_) | Driver::PoolTimedOut | Driver::PoolClosed
+        Driver::Io(_)
+        | Driver::Tls(_)
+        | Driver::PoolTimedOut
+        | Driver::PoolClosed
         | Driver::WorkerCrashed => true,
         // 08: connection failures. 57P: the server is stopping or starting.
         Driver::Database(error) => error
