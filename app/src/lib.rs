@@ -17,6 +17,10 @@ pub mod web;
 pub mod state;
 // Tier 3
 pub mod auth;
+// Tier 4
+pub mod memory;
+// Tier 6
+pub mod feedback;
 // Tier 9
 pub mod router;
 pub mod server;

@@ -18,6 +18,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
 use crate::error::{CanFail, Error};
+use crate::feedback::http as feedback;
+use crate::memory::http as memory;
 use crate::server::health;
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
@@ -57,7 +59,25 @@ struct Document;
 
 /// The routes and the OpenAPI document they make.
 fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
-    let api = OpenApiRouter::new();
+    let api = OpenApiRouter::new()
+        .routes(routes!(
+            memory::list::list,
+            memory::create::create,
+            memory::delete::delete_all
+        ))
+        .routes(routes!(memory::batch::create_batch))
+        .routes(routes!(memory::search::search))
+        .routes(routes!(
+            memory::read::read,
+            memory::edit::edit,
+            memory::delete::delete
+        ))
+        .routes(routes!(
+            feedback::vote,
+            feedback::vote_by_post,
+            feedback::read,
+            feedback::withdraw
+        ));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::live))

@@ -93,6 +93,25 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     Ok(value)
 }
 
+/// Reads and validates one value of a larger body as strictly as a body of its
+/// own: for batches whose items are judged one by one.
+pub fn read_value<T>(value: serde_json::Value) -> Result<T, Error>
+where
+    T: DeserializeOwned + garde::Validate<Context = ()>,
+{
+    let value = serde_path_to_error::deserialize(value).map_err(|error| {
+        let field = error.path().to_string();
+        let field = if field == "." {
+            "item".to_owned()
+        } else {
+            field
+        };
+        Error::field(field, error.inner().to_string())
+    })?;
+    validate(&value)?;
+    Ok(value)
+}
+
 /// serde_json appends a position, which the path already says better.
 fn strip_position(message: &str) -> String {
     match message.rfind(" at line ") {
