@@ -9,4 +9,5 @@ pub mod config;
 pub mod error;
 pub mod telemetry;
 // Tier 1
+pub mod db;
 pub mod llm;

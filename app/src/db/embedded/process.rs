@@ -1,0 +1,56 @@
+//! Is a process id really the server of a cluster? Ids are used again, in
+//! containers after every restart, so a live process alone proves nothing.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use crate::error::{Context, Result};
+
+/// Whether `pid` is a live (not a zombie) postgres that was started with `-D dir`.
+#[cfg(target_os = "linux")]
+pub(super) fn is_postmaster_of(pid: Pid, dir: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+
+    // A zombie's command line is empty.
+    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else {
+        return false;
+    };
+    let mut arguments = line.split(|byte| *byte == 0);
+    let is_postgres = arguments.next().is_some_and(|program| program.ends_with(b"postgres"));
+    is_postgres && arguments.any(|argument| argument == dir.as_os_str().as_bytes())
+}
+
+/// Whether `pid` is a live (not a zombie) postgres that was started with `-D dir`.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_postmaster_of(pid: Pid, dir: &Path) -> bool {
+    let output = std::process::Command::new("ps")
+        .args(["-ww", "-o", "stat=,command=", "-p", &pid.to_string()])
+        .output();
+    output.is_ok_and(|output| {
+        let line = String::from_utf8_lossy(&output.stdout);
+        let wanted = format!("postgres -D {} ", dir.display());
+        !line.trim_start().starts_with('Z') && line.contains(&wanted)
+    })
+}
+
+/// Postgres removes the pid file of a dead server itself, but stops at one
+/// whose id now belongs to another process of the same user.
+pub(super) fn remove_misleading_pid_file(dir: &Path) -> Result<()> {
+    let path = dir.join("postmaster.pid");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Ok(());
+    };
+    let Some(pid) = text.lines().next().and_then(|line| line.trim().parse().ok()).map(Pid::from_raw) else {
+        // Empty or cut: written by a server whose disk was full or that was killed at once.
+        return std::fs::remove_file(&path).context("removing a broken postmaster.pid");
+    };
+    let is_alive = !matches!(kill(pid, None), Err(Errno::ESRCH));
+    if is_alive && !is_postmaster_of(pid, dir) {
+        tracing::info!(%pid, "a stale postmaster.pid names another process; it is removed");
+        std::fs::remove_file(&path).context("removing a stale postmaster.pid")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! The databases.
+
+pub mod embedded;
