@@ -44,14 +44,22 @@ impl Cluster {
     /// user can be in.
     pub(super) fn command(&self, program: &str) -> std::process::Command {
         let mut command = std::process::Command::new(self.installation.program(program));
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("TZ", "UTC").current_dir("/");
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("TZ", "UTC")
+            .current_dir("/");
         self.user.apply(&mut command);
         command
     }
 }
 
 /// How to reach a database through a socket folder.
-pub(super) fn connect_options(socket_dir: &Path, password: &SecretString, database: &str) -> PgConnectOptions {
+pub(super) fn connect_options(
+    socket_dir: &Path,
+    password: &SecretString,
+    database: &str,
+) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .socket(socket_dir)
         .port(PORT)

@@ -28,7 +28,13 @@ pub(super) async fn create(cluster: &Cluster) -> Result<()> {
         .arg(&partial)
         .arg("--pwfile")
         .arg(&password_file)
-        .args(["--username", ROLE, "--encoding=UTF8", "--auth-local=scram-sha-256", "--auth-host=reject"])
+        .args([
+            "--username",
+            ROLE,
+            "--encoding=UTF8",
+            "--auth-local=scram-sha-256",
+            "--auth-host=reject",
+        ])
         .args(LOCALE)
         // One sync at the end instead of one a file.
         .arg("--no-sync");
@@ -36,7 +42,8 @@ pub(super) async fn create(cluster: &Cluster) -> Result<()> {
         command.arg("--data-checksums");
     }
     let output = tokio::process::Command::from(command).output().await;
-    std::fs::remove_file(&password_file).can_fail("the file is in a private folder and is replaced next time");
+    std::fs::remove_file(&password_file)
+        .can_fail("the file is in a private folder and is replaced next time");
 
     let output = output.context("running initdb")?;
     if !output.status.success() {
@@ -46,8 +53,14 @@ pub(super) async fn create(cluster: &Cluster) -> Result<()> {
         sync(&partial)?;
     }
     std::fs::rename(&partial, &cluster.dir).context("naming the new cluster")?;
-    if let Some(parent) = cluster.dir.parent().filter(|_| cluster.profile == Profile::Durable) {
-        File::open(parent).and_then(|dir| dir.sync_all()).context("syncing DATA_DIR")?;
+    if let Some(parent) = cluster
+        .dir
+        .parent()
+        .filter(|_| cluster.profile == Profile::Durable)
+    {
+        File::open(parent)
+            .and_then(|dir| dir.sync_all())
+            .context("syncing DATA_DIR")?;
     }
     Ok(())
 }
@@ -57,12 +70,18 @@ fn prepare(cluster: &Cluster, partial: &Path, password_file: &Path) -> Result<()
         // Left by a process that was killed while it made the cluster.
         std::fs::remove_dir_all(partial).context("removing an unfinished cluster")?;
     }
-    std::fs::DirBuilder::new().mode(0o700).create(partial).map_err(|error| {
-        Error::startup(
-            format!("the cluster cannot be made at {}: {error}", partial.display()),
-            "make DATA_DIR writable for the user who runs Tandem, or set it to another folder",
-        )
-    })?;
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(partial)
+        .map_err(|error| {
+            Error::startup(
+                format!(
+                    "the cluster cannot be made at {}: {error}",
+                    partial.display()
+                ),
+                "make DATA_DIR writable for the user who runs Tandem, or set it to another folder",
+            )
+        })?;
     cluster.user.own(partial)?;
     write_private(password_file, &cluster.password).context("writing initdb's password file")?;
     cluster.user.own(password_file)
@@ -85,11 +104,20 @@ fn failed(cluster: &Cluster, output: &std::process::Output) -> Error {
     let printed = String::from_utf8_lossy(&output.stderr);
     let reasons: Vec<&str> = printed
         .lines()
-        .filter(|line| line.contains("error:") || line.contains("FATAL") || line.contains("detail:"))
+        .filter(|line| {
+            line.contains("error:") || line.contains("FATAL") || line.contains("detail:")
+        })
         .collect();
-    let reason = if reasons.is_empty() { printed.trim().to_owned() } else { reasons.join("; ") };
+    let reason = if reasons.is_empty() {
+        printed.trim().to_owned()
+    } else {
+        reasons.join("; ")
+    };
     Error::startup(
-        format!("initdb of PostgreSQL {} could not make a cluster: {reason}", cluster.installation.major),
+        format!(
+            "initdb of PostgreSQL {} could not make a cluster: {reason}",
+            cluster.installation.major
+        ),
         "free disk space, or set DATA_DIR to another folder, or POSTGRES_DIR to another Postgres, as the message above says",
     )
 }

@@ -21,7 +21,7 @@ use crate::error::{Context, Error, Result};
 
 /// Longest wait for another process to finish starting or stopping: crash
 /// recovery and a shutdown's checkpoint are inside it.
-const START_WAIT_MAX: Duration = Duration::from_secs(120);
+const START_WAIT_MAX: Duration = Duration::from_mins(2);
 
 const START_POLL: Duration = Duration::from_millis(10);
 
@@ -42,7 +42,8 @@ impl ServeLock {
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut pid = String::new();
-                file.read_to_string(&mut pid).context("reading serve.lock")?;
+                file.read_to_string(&mut pid)
+                    .context("reading serve.lock")?;
                 let (dir, pid) = (place.data_dir.display(), pid.trim());
                 Err(Error::startup(
                     format!("another tandem serve (pid {pid}) is running on DATA_DIR {dir}"),
@@ -70,8 +71,14 @@ impl StartLock {
             }
             if Instant::now() > deadline {
                 return Err(Error::startup(
-                    format!("another process has been starting or stopping the embedded Postgres for {} s", START_WAIT_MAX.as_secs()),
-                    format!("see {} for what it does, or stop that process", place.file("postgres.log").display()),
+                    format!(
+                        "another process has been starting or stopping the embedded Postgres for {} s",
+                        START_WAIT_MAX.as_secs()
+                    ),
+                    format!(
+                        "see {} for what it does, or stop that process",
+                        place.file("postgres.log").display()
+                    ),
                 ));
             }
             tokio::time::sleep(START_POLL).await;

@@ -68,7 +68,13 @@ impl EmbeddedServer {
         let share = UserLock::join(&place, &start)?;
         let cluster = ready_cluster(settings, &place).await?;
         let postmaster = Postmaster::ensure(&cluster).await?;
-        let server = Self { place, cluster, postmaster: Mutex::new(postmaster), share: Some(share), _serve: serve };
+        let server = Self {
+            place,
+            cluster,
+            postmaster: Mutex::new(postmaster),
+            share: Some(share),
+            _serve: serve,
+        };
         databases::ensure(&server.connect_options("postgres")).await?;
         drop(start);
         Ok(server)
@@ -76,7 +82,11 @@ impl EmbeddedServer {
 
     /// How to reach one of the cluster's databases. Holds the password.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
-        cluster::connect_options(&self.postmaster().socket_dir, &self.cluster.password, database)
+        cluster::connect_options(
+            &self.postmaster().socket_dir,
+            &self.cluster.password,
+            database,
+        )
     }
 
     /// The canonical path of `DATA_DIR`.
@@ -106,15 +116,22 @@ impl EmbeddedServer {
         };
         let start = StartLock::take(&self.place).await?;
         if share.is_last(&start) {
-            let postmaster = self.postmaster.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let postmaster = self
+                .postmaster
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner);
             postmaster.stop(&self.cluster.dir).await?;
+            // Empty now, unless the server crashed; the next start makes it again.
+            let _ = std::fs::remove_dir(&postmaster.socket_dir);
         }
         Ok(())
     }
 
     /// The lock is held for moments only, never across an await.
     fn postmaster(&self) -> MutexGuard<'_, Postmaster> {
-        self.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
+        self.postmaster
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,7 +148,9 @@ impl Drop for EmbeddedServer {
                 self.postmaster().interrupt(&dir);
             }
             Ok(_) => {}
-            Err(error) => Err::<(), _>(error).can_fail("the server stays, and the next process adopts it"),
+            Err(error) => {
+                Err::<(), _>(error).can_fail("the server stays, and the next process adopts it");
+            }
         }
     }
 }
@@ -179,7 +198,11 @@ fn major_of(cluster: &Path) -> Result<u32> {
     let text = std::fs::read_to_string(&path).context("reading PG_VERSION")?;
     text.trim().parse().map_err(|_| {
         Error::startup(
-            format!("{} says {:?}, which is no Postgres version", path.display(), text.trim()),
+            format!(
+                "{} says {:?}, which is no Postgres version",
+                path.display(),
+                text.trim()
+            ),
             "restore DATA_DIR from a backup, or move it away to start with an empty one",
         )
     })
@@ -191,7 +214,13 @@ fn reachable(cluster: &Path, user: &ServerUser) -> Result<PathBuf> {
         return Ok(cluster.to_path_buf());
     }
     Err(Error::startup(
-        format!("user {user}, who owns the cluster in {}, cannot enter a folder above it", cluster.display()),
-        format!("let that user pass (chmod o+x on each folder above {}), or move DATA_DIR", cluster.display()),
+        format!(
+            "user {user}, who owns the cluster in {}, cannot enter a folder above it",
+            cluster.display()
+        ),
+        format!(
+            "let that user pass (chmod o+x on each folder above {}), or move DATA_DIR",
+            cluster.display()
+        ),
     ))
 }

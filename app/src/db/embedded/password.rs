@@ -26,7 +26,10 @@ pub(super) fn of(place: &Place, has_cluster: bool) -> Result<SecretString> {
         }
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path, &error)),
         _ if has_cluster => Err(Error::startup(
-            format!("the password of the embedded Postgres, {}, is missing or empty", path.display()),
+            format!(
+                "the password of the embedded Postgres, {}, is missing or empty",
+                path.display()
+            ),
             "restore that file from a backup of DATA_DIR, or move DATA_DIR away to start with an empty one",
         )),
         _ => make(place, &path),
@@ -44,7 +47,11 @@ pub(super) fn write_private(path: &Path, password: &SecretString) -> std::io::Re
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     writeln!(file, "{}", password.expose_secret())?;
     file.sync_all()
 }
@@ -52,7 +59,7 @@ pub(super) fn write_private(path: &Path, password: &SecretString) -> std::io::Re
 fn make(place: &Place, path: &Path) -> Result<SecretString> {
     let password = random();
     // By rename: a process killed here leaves no half password behind.
-    let partial = path.with_extension("new");
+    let partial = path.with_extension("password.new");
     write_private(&partial, &password)
         .and_then(|()| std::fs::rename(&partial, path))
         .map_err(|error| failed(path, &error))?;

@@ -15,9 +15,9 @@ use super::{flags, process};
 use crate::error::{Context, Error, Result};
 
 /// Longest wait for a server to accept connections, crash recovery included.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 /// Longest wait for a fast shutdown, whose checkpoint writes what is dirty.
-const STOP_MAX: Duration = Duration::from_secs(60);
+const STOP_MAX: Duration = Duration::from_mins(1);
 /// Then an immediate shutdown, which loses nothing: the next start recovers.
 const QUIT_MAX: Duration = Duration::from_secs(5);
 /// How long processes of a killed server may keep its shared memory.
@@ -53,7 +53,11 @@ impl Postmaster {
             match found.status.as_str() {
                 "ready" | "standby" => {
                     tracing::debug!(pid = %found.pid, "attached to the running embedded Postgres");
-                    return Ok(Self { pid: found.pid, socket_dir: found.socket_dir, child: None });
+                    return Ok(Self {
+                        pid: found.pid,
+                        socket_dir: found.socket_dir,
+                        child: None,
+                    });
                 }
                 // Starting (then it becomes ready) or stopping (then it goes away).
                 _ if Instant::now() < deadline => tokio::time::sleep(POLL).await,
@@ -66,18 +70,23 @@ impl Postmaster {
     async fn start(cluster: &Cluster) -> Result<Self> {
         let began = Instant::now();
         loop {
-            process::remove_misleading_pid_file(&cluster.dir)?;
+            process::remove_misleading_pid_files(&cluster.dir, &cluster.socket_dir)?;
             let log_offset = log_length(&cluster.log);
             let mut child = spawn(cluster)?;
             if wait_until_ready(cluster, &mut child).await? {
                 let pid = pid_of(&child)?;
                 tracing::debug!(%pid, took_ms = began.elapsed().as_millis(), "started the embedded Postgres");
-                return Ok(Self { pid, socket_dir: cluster.socket_dir.clone(), child: Some(child) });
+                return Ok(Self {
+                    pid,
+                    socket_dir: cluster.socket_dir.clone(),
+                    child: Some(child),
+                });
             }
             // It ended by itself. Processes of a server that was killed a
             // moment ago need some time to notice; everything else is final.
             let said = log_since(&cluster.log, log_offset);
-            if !said.contains("pre-existing shared memory block") || began.elapsed() > LEFTOVERS_MAX {
+            if !said.contains("pre-existing shared memory block") || began.elapsed() > LEFTOVERS_MAX
+            {
                 return Err(refused(cluster, &said));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -97,7 +106,11 @@ impl Postmaster {
         if !self.is_alive(dir)
             && let Some(found) = running(dir)
         {
-            *self = Self { pid: found.pid, socket_dir: found.socket_dir, child: None };
+            *self = Self {
+                pid: found.pid,
+                socket_dir: found.socket_dir,
+                child: None,
+            };
         }
     }
 
@@ -145,7 +158,11 @@ fn running(dir: &Path) -> Option<PidFile> {
     // Lines: pid, data directory, start time, port, socket folder, address, shared memory, status.
     let socket_dir = PathBuf::from(lines.nth(3).unwrap_or_default());
     let status = lines.nth(2).unwrap_or("starting").trim().to_owned();
-    Some(PidFile { pid, socket_dir, status })
+    Some(PidFile {
+        pid,
+        socket_dir,
+        status,
+    })
 }
 
 fn spawn(cluster: &Cluster) -> Result<Child> {
@@ -163,7 +180,10 @@ fn spawn(cluster: &Cluster) -> Result<Child> {
         .process_group(0);
     command.spawn().map_err(|error| {
         Error::startup(
-            format!("{} cannot be run: {error}", cluster.installation.program("postgres").display()),
+            format!(
+                "{} cannot be run: {error}",
+                cluster.installation.program("postgres").display()
+            ),
             "run `make setup` again, or set POSTGRES_DIR to a Postgres that runs on this machine",
         )
     })
@@ -174,7 +194,11 @@ async fn wait_until_ready(cluster: &Cluster, child: &mut Child) -> Result<bool> 
     let deadline = Instant::now() + START_MAX;
     let pid = pid_of(child)?;
     loop {
-        if child.try_wait().context("watching the embedded Postgres")?.is_some() {
+        if child
+            .try_wait()
+            .context("watching the embedded Postgres")?
+            .is_some()
+        {
             return Ok(false);
         }
         if running(&cluster.dir).is_some_and(|found| found.pid == pid && found.status == "ready") {
@@ -189,7 +213,9 @@ async fn wait_until_ready(cluster: &Cluster, child: &mut Child) -> Result<bool> 
 }
 
 fn pid_of(child: &Child) -> Result<Pid> {
-    i32::try_from(child.id()).map(Pid::from_raw).context("reading the server's pid")
+    i32::try_from(child.id())
+        .map(Pid::from_raw)
+        .context("reading the server's pid")
 }
 
 fn open_log(path: &Path) -> Result<File> {
@@ -198,7 +224,13 @@ fn open_log(path: &Path) -> Result<File> {
     options.create(true).mode(0o600);
     // The server appends for as long as it lives, so the log is cut between lives.
     if too_long {
-        drop(options.write(true).truncate(true).open(path).context("cutting postgres.log")?);
+        drop(
+            options
+                .write(true)
+                .truncate(true)
+                .open(path)
+                .context("cutting postgres.log")?,
+        );
         options.truncate(false);
     }
     options.append(true).open(path).map_err(|error| {
@@ -215,7 +247,10 @@ fn log_length(path: &Path) -> u64 {
 
 fn log_since(path: &Path, offset: u64) -> String {
     let bytes = std::fs::read(path).unwrap_or_default();
-    let start = usize::try_from(offset).ok().filter(|start| *start <= bytes.len()).unwrap_or(0);
+    let start = usize::try_from(offset)
+        .ok()
+        .filter(|start| *start <= bytes.len())
+        .unwrap_or(0);
     String::from_utf8_lossy(&bytes[start..]).into_owned()
 }
 
@@ -225,14 +260,26 @@ fn refused(cluster: &Cluster, said: &str) -> Error {
     let remedy = if said.contains("No space left on device") {
         "free disk space where DATA_DIR is, then start again".to_owned()
     } else {
-        format!("do what the lines above ask for; the whole log is {}", cluster.log.display())
+        format!(
+            "do what the lines above ask for; the whole log is {}",
+            cluster.log.display()
+        )
     };
-    Error::startup(format!("the embedded Postgres did not start:\n    {shown}"), remedy)
+    Error::startup(
+        format!("the embedded Postgres did not start:\n    {shown}"),
+        remedy,
+    )
 }
 
 fn stuck(cluster: &Cluster, pid: Pid, status: &str) -> Error {
     Error::startup(
-        format!("the embedded Postgres (pid {pid}) has been {status} for {} s", START_MAX.as_secs()),
-        format!("it may be recovering: wait and start again; {} shows what it does", cluster.log.display()),
+        format!(
+            "the embedded Postgres (pid {pid}) has been {status} for {} s",
+            START_MAX.as_secs()
+        ),
+        format!(
+            "it may be recovering: wait and start again; {} shows what it does",
+            cluster.log.display()
+        ),
     )
 }

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
+use super::cluster::PORT;
 use crate::error::{Context, Result};
 
 /// Whether `pid` is a live (not a zombie) postgres that was started with `-D dir`.
@@ -19,7 +20,9 @@ pub(super) fn is_postmaster_of(pid: Pid, dir: &Path) -> bool {
         return false;
     };
     let mut arguments = line.split(|byte| *byte == 0);
-    let is_postgres = arguments.next().is_some_and(|program| program.ends_with(b"postgres"));
+    let is_postgres = arguments
+        .next()
+        .is_some_and(|program| program.ends_with(b"postgres"));
     is_postgres && arguments.any(|argument| argument == dir.as_os_str().as_bytes())
 }
 
@@ -36,21 +39,26 @@ pub(super) fn is_postmaster_of(pid: Pid, dir: &Path) -> bool {
     })
 }
 
-/// Postgres removes the pid file of a dead server itself, but stops at one
-/// whose id now belongs to another process of the same user.
-pub(super) fn remove_misleading_pid_file(dir: &Path) -> Result<()> {
-    let path = dir.join("postmaster.pid");
-    let Ok(text) = std::fs::read_to_string(&path) else {
+/// Postgres removes the lock files of a dead server itself, but stops at one
+/// whose id now belongs to another process of the same user, or to a zombie.
+pub(super) fn remove_misleading_pid_files(dir: &Path, socket_dir: &Path) -> Result<()> {
+    remove_if_misleading(&dir.join("postmaster.pid"), dir)?;
+    remove_if_misleading(&socket_dir.join(format!(".s.PGSQL.{PORT}.lock")), dir)
+}
+
+fn remove_if_misleading(path: &Path, dir: &Path) -> Result<()> {
+    let Ok(text) = std::fs::read_to_string(path) else {
         return Ok(());
     };
-    let Some(pid) = text.lines().next().and_then(|line| line.trim().parse().ok()).map(Pid::from_raw) else {
+    let first = text.lines().next().unwrap_or_default().trim();
+    let is_misleading = match first.parse().map(Pid::from_raw) {
+        Ok(pid) => kill(pid, None) != Err(Errno::ESRCH) && !is_postmaster_of(pid, dir),
         // Empty or cut: written by a server whose disk was full or that was killed at once.
-        return std::fs::remove_file(&path).context("removing a broken postmaster.pid");
+        Err(_) => true,
     };
-    let is_alive = !matches!(kill(pid, None), Err(Errno::ESRCH));
-    if is_alive && !is_postmaster_of(pid, dir) {
-        tracing::info!(%pid, "a stale postmaster.pid names another process; it is removed");
-        std::fs::remove_file(&path).context("removing a stale postmaster.pid")?;
+    if is_misleading {
+        tracing::info!(path = %path.display(), pid = first, "a stale lock file names no server of this cluster; it is removed");
+        std::fs::remove_file(path).context("removing a stale lock file of the embedded Postgres")?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 /// A server that lived this long was healthy: the next restart is immediate again.
-const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 
 impl EmbeddedServer {
     /// Starts the server again whenever it dies, with growing pauses, until `shutdown`.
@@ -24,7 +24,11 @@ impl EmbeddedServer {
         let mut back_off = BACK_OFF_MIN;
         let mut started = Instant::now();
         let mut pause = WATCH_EVERY;
-        while shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        while shutdown
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_some()
+        {
             pause = WATCH_EVERY;
             if self.is_alive() {
                 continue;
@@ -32,7 +36,10 @@ impl EmbeddedServer {
             if started.elapsed() > HEALTHY_AFTER {
                 back_off = BACK_OFF_MIN;
             }
-            tracing::error!(pid = self.pid(), "the embedded Postgres died; starting it again");
+            tracing::error!(
+                pid = self.pid(),
+                "the embedded Postgres died; starting it again"
+            );
             match self.restart().await {
                 Ok(()) => tracing::info!(pid = self.pid(), "the embedded Postgres runs again"),
                 Err(error) => tracing::error!(%error, "the embedded Postgres did not start again"),

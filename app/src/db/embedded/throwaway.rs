@@ -34,7 +34,7 @@ pub struct Throwaway {
     dir: PathBuf,
     cluster: Cluster,
     /// Not reaped: the watchdog ends it, at the end of the process.
-    _postmaster: Postmaster,
+    postmaster: Postmaster,
     _watchdog: Watchdog,
 }
 
@@ -58,7 +58,12 @@ impl Throwaway {
         };
         super::initdb::create(&cluster).await?;
         let postmaster = Postmaster::ensure(&cluster).await?;
-        Ok(Self { dir, cluster, _postmaster: postmaster, _watchdog: watchdog })
+        Ok(Self {
+            dir,
+            cluster,
+            postmaster,
+            _watchdog: watchdog,
+        })
     }
 
     /// How to reach a database; `postgres` is the one that exists.
@@ -78,13 +83,15 @@ impl Throwaway {
 
     /// The server's process id.
     pub fn pid(&self) -> i32 {
-        self._postmaster.pid.as_raw()
+        self.postmaster.pid.as_raw()
     }
 }
 
 impl std::fmt::Debug for Throwaway {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Throwaway").field("dir", &self.dir).finish_non_exhaustive()
+        out.debug_struct("Throwaway")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,7 +117,10 @@ impl Watchdog {
             .spawn()
             .context("starting the watchdog of a throw-away Postgres")?;
         let input = child.stdin.take();
-        Ok(Self { _child: child, _input: input })
+        Ok(Self {
+            _child: child,
+            _input: input,
+        })
     }
 }
 
@@ -118,11 +128,14 @@ impl Watchdog {
 fn private_dir() -> Result<PathBuf> {
     let name = place::short_hex(&rand::random::<[u8; 8]>());
     let dir = Path::new("/tmp").join(format!("tandem-t-{name}"));
-    std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(|error| {
-        Error::startup(
-            format!("{} cannot be made: {error}", dir.display()),
-            "make /tmp writable, or set TEST_DATABASE_URL to a server of your own",
-        )
-    })?;
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&dir)
+        .map_err(|error| {
+            Error::startup(
+                format!("{} cannot be made: {error}", dir.display()),
+                "make /tmp writable, or set TEST_DATABASE_URL to a server of your own",
+            )
+        })?;
     Ok(dir)
 }

@@ -41,8 +41,14 @@ pub(in crate::db::embedded) fn reachable_copy(
             )
         })?;
     }
-    let relative = installation.bin_dir.strip_prefix(&base).unwrap_or(Path::new("bin"));
-    Ok(Installation { bin_dir: target.join(relative), ..installation })
+    let relative = installation
+        .bin_dir
+        .strip_prefix(&base)
+        .unwrap_or(Path::new("bin"));
+    Ok(Installation {
+        bin_dir: target.join(relative),
+        ..installation
+    })
 }
 
 /// The folder to copy: the wheel keeps libraries two levels above its root, in `*.libs`.
@@ -50,7 +56,11 @@ fn base_of(bin_dir: &Path) -> PathBuf {
     let root = bin_dir.parent().unwrap_or(bin_dir);
     let wheel = root.parent().and_then(Path::parent).filter(|dir| {
         std::fs::read_dir(dir).is_ok_and(|entries| {
-            entries.flatten().any(|entry| Path::new(&entry.file_name()).extension().is_some_and(|end| end == "libs"))
+            entries.flatten().any(|entry| {
+                Path::new(&entry.file_name())
+                    .extension()
+                    .is_some_and(|end| end == "libs")
+            })
         })
     });
     wheel.unwrap_or(root).to_path_buf()
@@ -76,7 +86,9 @@ fn copy_once(base: &Path, bin_dir: &Path, target: &Path) -> std::io::Result<()> 
         vec![base.to_path_buf()]
     };
     while let Some(from) = pending.pop() {
-        let Ok(relative) = from.strip_prefix(base) else { continue };
+        let Ok(relative) = from.strip_prefix(base) else {
+            continue;
+        };
         let to = partial.join(relative);
         if from.is_dir() {
             std::fs::create_dir_all(&to)?;

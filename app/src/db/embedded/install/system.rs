@@ -46,13 +46,20 @@ fn versions_in(parent: &Path, prefix: &str, rest: &str) -> Vec<(u32, PathBuf)> {
             let name = entry.ok()?.file_name().into_string().ok()?;
             let major = name.strip_prefix(prefix)?.parse().ok()?;
             let bin_dir = parent.join(&name).join(rest);
-            bin_dir.join("postgres").is_file().then_some((major, bin_dir))
+            bin_dir
+                .join("postgres")
+                .is_file()
+                .then_some((major, bin_dir))
         })
         .collect()
 }
 
 fn path_dirs() -> Vec<PathBuf> {
     std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect())
+        .map(|path| {
+            std::env::split_paths(&path)
+                .filter(|dir| dir.is_absolute())
+                .collect()
+        })
         .unwrap_or_default()
 }

@@ -74,15 +74,21 @@ enum Candidate {
 }
 
 fn candidates(settings: &Embedded) -> impl Iterator<Item = (Candidate, PathBuf)> {
-    let chosen = settings.postgres_dir.iter().map(|dir| (Candidate::Chosen, dir.join("bin")));
+    let chosen = settings
+        .postgres_dir
+        .iter()
+        .map(|dir| (Candidate::Chosen, dir.join("bin")));
     // Evaluated lazily: the system is searched only when nothing was chosen.
     let system = std::iter::once(())
         .flat_map(|()| system::bin_dirs())
         .map(|dir| (Candidate::System, dir));
     let cache = settings.cache_dir.join("postgres");
-    let fetched = FETCHED_MAJORS
-        .into_iter()
-        .map(move |major| (Candidate::Fetched, cache.join(major.to_string()).join("bin")));
+    let fetched = FETCHED_MAJORS.into_iter().map(move |major| {
+        (
+            Candidate::Fetched,
+            cache.join(major.to_string()).join("bin"),
+        )
+    });
     chosen.chain(system).chain(fetched)
 }
 
@@ -116,9 +122,10 @@ fn inspect(bin_dir: &Path) -> Result<Installation, String> {
     }
     match pgvector_version(&bin_dir, major) {
         None => Err("has no pgvector".to_owned()),
-        Some(version) if version < PGVECTOR_MIN => {
-            Err(format!("has pgvector {}.{}, older than 0.8", version.0, version.1))
-        }
+        Some(version) if version < PGVECTOR_MIN => Err(format!(
+            "has pgvector {}.{}, older than 0.8",
+            version.0, version.1
+        )),
         Some(_) => Ok(Installation { bin_dir, major }),
     }
 }
@@ -149,7 +156,10 @@ fn pgvector_version(bin_dir: &Path, major: u32) -> Option<(u32, u32)> {
 /// Where packagers put the shared files of a bin folder, most specific first.
 fn share_dirs(bin_dir: &Path, major: u32) -> Vec<PathBuf> {
     let root = bin_dir.parent().unwrap_or(bin_dir);
-    let mut dirs = vec![root.join("share/postgresql"), root.join(format!("share/postgresql@{major}"))];
+    let mut dirs = vec![
+        root.join("share/postgresql"),
+        root.join(format!("share/postgresql@{major}")),
+    ];
     if root.starts_with("/usr/lib/postgresql") {
         dirs = vec![PathBuf::from(format!("/usr/share/postgresql/{major}"))];
     }
@@ -187,7 +197,8 @@ mod tests {
 
     #[test]
     fn reads_the_version_of_a_control_file() {
-        let control = "comment = 'vector data type'\ndefault_version = '0.8.5'\nrelocatable = true\n";
+        let control =
+            "comment = 'vector data type'\ndefault_version = '0.8.5'\nrelocatable = true\n";
         assert_eq!(default_version(control), Some((0, 8)));
         assert_eq!(default_version("default_version='1.10'"), Some((1, 10)));
         assert_eq!(default_version("comment = 'none'"), None);
