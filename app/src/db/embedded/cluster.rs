@@ -1,12 +1,16 @@
 //! One Postgres cluster: everything that is needed to make, start and reach it.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::install::Installation;
+use super::install::{self, Installation};
 use super::user::ServerUser;
+use crate::config::Embedded;
+use crate::error::Result;
 
 /// The cluster's only role.
 pub(super) const ROLE: &str = "tandem";
@@ -24,7 +28,6 @@ pub(super) enum Profile {
 }
 
 /// A cluster that exists or is about to.
-#[derive(Clone)]
 pub(super) struct Cluster {
     /// `PGDATA`, absolute.
     pub(super) dir: PathBuf,
@@ -32,25 +35,54 @@ pub(super) struct Cluster {
     pub(super) log: PathBuf,
     /// 0700, holds the socket.
     pub(super) socket_dir: PathBuf,
-    pub(super) installation: Installation,
+    pub(super) programs: Programs,
     pub(super) user: ServerUser,
     pub(super) password: SecretString,
     pub(super) profile: Profile,
 }
 
+/// The installation, looked for when it is first needed: attaching to a running
+/// server needs none.
+pub(super) struct Programs {
+    settings: Embedded,
+    major: Option<u32>,
+    found: OnceLock<Installation>,
+}
+
+impl Programs {
+    /// Those of a major version, or the best for a new cluster.
+    pub(super) fn new(settings: &Embedded, major: Option<u32>) -> Self {
+        Self {
+            settings: settings.clone(),
+            major,
+            found: OnceLock::new(),
+        }
+    }
+}
+
 impl Cluster {
+    /// Where the programs are, for this cluster's user.
+    pub(super) fn installation(&self) -> Result<&Installation> {
+        if let Some(found) = self.programs.found.get() {
+            return Ok(found);
+        }
+        let found = install::find(&self.programs.settings, self.programs.major)?;
+        let found = install::reachable_copy(found, &self.user)?;
+        Ok(self.programs.found.get_or_init(|| found))
+    }
+
     /// A command of this installation: as the server's user, with an empty
     /// environment (no key of ours reaches the server) and a folder that the
     /// user can be in.
-    pub(super) fn command(&self, program: &str) -> std::process::Command {
-        let mut command = std::process::Command::new(self.installation.program(program));
+    pub(super) fn command(&self, program: &str) -> Result<Command> {
+        let mut command = Command::new(self.installation()?.program(program));
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("TZ", "UTC")
             .current_dir("/");
         self.user.apply(&mut command);
-        command
+        Ok(command)
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn create(cluster: &Cluster) -> Result<()> {
     let password_file = cluster.socket_dir.join("initdb.password");
     prepare(cluster, &partial, &password_file)?;
 
-    let mut command = cluster.command("initdb");
+    let mut command = cluster.command("initdb")?;
     command
         .arg("--pgdata")
         .arg(&partial)
@@ -47,7 +47,7 @@ pub(super) async fn create(cluster: &Cluster) -> Result<()> {
 
     let output = output.context("running initdb")?;
     if !output.status.success() {
-        return Err(failed(cluster, &output));
+        return Err(failed(&output));
     }
     if cluster.profile == Profile::Durable {
         sync(&partial)?;
@@ -100,7 +100,7 @@ fn sync(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn failed(cluster: &Cluster, output: &std::process::Output) -> Error {
+fn failed(output: &std::process::Output) -> Error {
     let printed = String::from_utf8_lossy(&output.stderr);
     let reasons: Vec<&str> = printed
         .lines()
@@ -114,10 +114,7 @@ fn failed(cluster: &Cluster, output: &std::process::Output) -> Error {
         reasons.join("; ")
     };
     Error::startup(
-        format!(
-            "initdb of PostgreSQL {} could not make a cluster: {reason}",
-            cluster.installation.major
-        ),
+        format!("initdb could not make a cluster: {reason}"),
         "free disk space, or set DATA_DIR to another folder, or POSTGRES_DIR to another Postgres, as the message above says",
     )
 }

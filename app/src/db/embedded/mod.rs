@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
 
@@ -29,11 +30,16 @@ mod user;
 
 pub use throwaway::Throwaway;
 
-use cluster::{Cluster, Profile};
+use cluster::{Cluster, Profile, Programs};
 use locks::{ServeLock, StartLock, UserLock};
 use place::Place;
 use postmaster::Postmaster;
 use user::ServerUser;
+
+/// How often a server may die under an opening process.
+const USABLE_ATTEMPTS_MAX: u32 = 3;
+/// A killed process is gone by then.
+const DEATH_NOTICED_AFTER: Duration = Duration::from_millis(50);
 
 /// Why a process opens the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,17 +73,15 @@ impl EmbeddedServer {
         let start = StartLock::take(&place).await?;
         let share = UserLock::join(&place, &start)?;
         let cluster = ready_cluster(settings, &place).await?;
-        let postmaster = Postmaster::ensure(&cluster).await?;
-        let server = Self {
+        let postmaster = usable_server(&cluster).await?;
+        drop(start);
+        Ok(Self {
             place,
             cluster,
             postmaster: Mutex::new(postmaster),
             share: Some(share),
             _serve: serve,
-        };
-        databases::ensure(&server.connect_options("postgres")).await?;
-        drop(start);
-        Ok(server)
+        })
     }
 
     /// How to reach one of the cluster's databases. Holds the password.
@@ -165,12 +169,30 @@ impl std::fmt::Debug for EmbeddedServer {
     }
 }
 
+/// The running server with both databases. One that was killed a moment ago can
+/// still look alive, so a failure counts only while the server really is.
+async fn usable_server(cluster: &Cluster) -> Result<Postmaster> {
+    let mut attempts_left = USABLE_ATTEMPTS_MAX;
+    loop {
+        attempts_left -= 1;
+        let mut postmaster = Postmaster::ensure(cluster).await?;
+        let options =
+            cluster::connect_options(&postmaster.socket_dir, &cluster.password, "postgres");
+        let Err(error) = databases::ensure(&options).await else {
+            return Ok(postmaster);
+        };
+        tokio::time::sleep(DEATH_NOTICED_AFTER).await;
+        if attempts_left == 0 || postmaster.is_alive(&cluster.dir) {
+            return Err(error);
+        }
+    }
+}
+
 /// The cluster of a data directory, made when there is none.
 async fn ready_cluster(settings: &Embedded, place: &Place) -> Result<Cluster> {
     let existing = place.existing_cluster()?;
     let user = ServerUser::choose(&settings.run_as, existing.as_deref())?;
     let major = existing.as_deref().map(major_of).transpose()?;
-    let installation = install::reachable_copy(install::find(settings, major)?, &user)?;
     let dir = match &existing {
         Some(dir) => reachable(dir, &user)?,
         None => place.new_cluster(&user)?,
@@ -179,13 +201,14 @@ async fn ready_cluster(settings: &Embedded, place: &Place) -> Result<Cluster> {
         dir,
         log: place.file("postgres.log"),
         socket_dir: place.socket_dir(&user)?,
-        installation,
+        programs: Programs::new(settings, major),
         user,
         password: password::of(place, existing.is_some())?,
         profile: Profile::Durable,
     };
     if existing.is_none() {
-        tracing::info!(dir = %cluster.dir.display(), postgres = cluster.installation.major, "making the embedded Postgres's cluster");
+        tracing::info!(dir = %cluster.dir.display(), postgres = cluster.installation()?.major, "making the embedded Postgres's cluster");
+        postmaster::end_detached(&cluster).await?;
         initdb::create(&cluster).await?;
         place.remember(&cluster.dir)?;
     }

@@ -64,6 +64,7 @@ impl Postmaster {
                 status => return Err(stuck(cluster, found.pid, status)),
             }
         }
+        end_detached(cluster).await?;
         Self::start(cluster).await
     }
 
@@ -165,11 +166,38 @@ fn running(dir: &Path) -> Option<PidFile> {
     })
 }
 
+/// Ends a server whose `postmaster.pid` is gone, most likely with all of its
+/// data (`rm -rf` of a `DATA_DIR` in use). It must not write into a successor's
+/// files. An immediate shutdown loses nothing that was committed.
+pub(super) async fn end_detached(cluster: &Cluster) -> Result<()> {
+    let is_detached = |pid: &Pid| {
+        process::is_postmaster_of(*pid, &cluster.dir) && running(&cluster.dir).is_none()
+    };
+    let Some(pid) = process::socket_holder(&cluster.socket_dir).filter(is_detached) else {
+        return Ok(());
+    };
+    tracing::warn!(%pid, "a server whose files were removed still runs; it is stopped");
+    let _ = kill(pid, Signal::SIGQUIT);
+    let deadline = Instant::now() + QUIT_MAX;
+    while process::is_postmaster_of(pid, &cluster.dir) {
+        if Instant::now() > deadline {
+            return Err(Error::startup(
+                format!(
+                    "process {pid} is a Postgres whose files were removed, and it does not stop"
+                ),
+                format!("kill -9 {pid}, then start again"),
+            ));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
+}
+
 fn spawn(cluster: &Cluster) -> Result<Child> {
     let log = open_log(&cluster.log)?;
-    let mut command = cluster.command("postgres");
+    let mut command = cluster.command("postgres")?;
     command.arg("-D").arg(&cluster.dir);
-    for flag in flags::of(cluster) {
+    for flag in flags::of(cluster, cluster.installation()?.major) {
         command.arg("-c").arg(flag);
     }
     command
@@ -180,10 +208,7 @@ fn spawn(cluster: &Cluster) -> Result<Child> {
         .process_group(0);
     command.spawn().map_err(|error| {
         Error::startup(
-            format!(
-                "{} cannot be run: {error}",
-                cluster.installation.program("postgres").display()
-            ),
+            format!("{} cannot be run: {error}", command.get_program().display()),
             "run `make setup` again, or set POSTGRES_DIR to a Postgres that runs on this machine",
         )
     })

@@ -1,7 +1,7 @@
 //! Is a process id really the server of a cluster? Ids are used again, in
 //! containers after every restart, so a live process alone proves nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -43,7 +43,17 @@ pub(super) fn is_postmaster_of(pid: Pid, dir: &Path) -> bool {
 /// whose id now belongs to another process of the same user, or to a zombie.
 pub(super) fn remove_misleading_pid_files(dir: &Path, socket_dir: &Path) -> Result<()> {
     remove_if_misleading(&dir.join("postmaster.pid"), dir)?;
-    remove_if_misleading(&socket_dir.join(format!(".s.PGSQL.{PORT}.lock")), dir)
+    remove_if_misleading(&socket_lock(socket_dir), dir)
+}
+
+/// The server that says it listens on the socket.
+pub(super) fn socket_holder(socket_dir: &Path) -> Option<Pid> {
+    let text = std::fs::read_to_string(socket_lock(socket_dir)).ok()?;
+    text.lines().next()?.trim().parse().ok().map(Pid::from_raw)
+}
+
+fn socket_lock(socket_dir: &Path) -> PathBuf {
+    socket_dir.join(format!(".s.PGSQL.{PORT}.lock"))
 }
 
 fn remove_if_misleading(path: &Path, dir: &Path) -> Result<()> {
@@ -58,7 +68,8 @@ fn remove_if_misleading(path: &Path, dir: &Path) -> Result<()> {
     };
     if is_misleading {
         tracing::info!(path = %path.display(), pid = first, "a stale lock file names no server of this cluster; it is removed");
-        std::fs::remove_file(path).context("removing a stale lock file of the embedded Postgres")?;
+        std::fs::remove_file(path)
+            .context("removing a stale lock file of the embedded Postgres")?;
     }
     Ok(())
 }

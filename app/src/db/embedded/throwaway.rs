@@ -7,10 +7,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
 
-use super::cluster::{self, Cluster, Profile};
+use super::cluster::{self, Cluster, Profile, Programs};
 use super::postmaster::Postmaster;
 use super::user::ServerUser;
-use super::{install, password, place};
+use super::{password, place};
 use crate::config::Embedded;
 use crate::error::{Context, Error, Result};
 
@@ -32,6 +32,7 @@ rm -rf -- "$1"
 /// stops it and removes its files even after `kill -9`. For tests and benchmarks only.
 pub struct Throwaway {
     dir: PathBuf,
+    bin_dir: PathBuf,
     cluster: Cluster,
     /// Not reaped: the watchdog ends it, at the end of the process.
     postmaster: Postmaster,
@@ -42,7 +43,6 @@ impl Throwaway {
     /// Makes and starts a cluster; only `cache_dir`, `postgres_dir` and `run_as` are used.
     pub async fn start(settings: &Embedded) -> Result<Self> {
         let user = ServerUser::choose(&settings.run_as, None)?;
-        let installation = install::reachable_copy(install::find(settings, None)?, &user)?;
         let dir = private_dir()?;
         let watchdog = Watchdog::start(&dir)?;
         user.own(&dir)?;
@@ -51,15 +51,17 @@ impl Throwaway {
             log: dir.join("postgres.log"),
             // Short because the folder's name is: 5 + 24 bytes and the socket's own name.
             socket_dir: dir.clone(),
-            installation,
+            programs: Programs::new(settings, None),
             user,
             password: password::random(),
             profile: Profile::Throwaway,
         };
         super::initdb::create(&cluster).await?;
         let postmaster = Postmaster::ensure(&cluster).await?;
+        let bin_dir = cluster.installation()?.bin_dir.clone();
         Ok(Self {
             dir,
+            bin_dir,
             cluster,
             postmaster,
             _watchdog: watchdog,
@@ -78,7 +80,7 @@ impl Throwaway {
 
     /// Folder of `psql`, `pg_dump`, `pgbench` and the like of the same version.
     pub fn bin_dir(&self) -> &Path {
-        &self.cluster.installation.bin_dir
+        &self.bin_dir
     }
 
     /// The server's process id.

@@ -104,6 +104,22 @@ async fn a_stale_pid_file_that_names_a_live_process_is_no_obstacle() {
 }
 
 #[tokio::test]
+async fn a_data_dir_removed_under_a_running_server_starts_anew() {
+    let folder = Folder::new();
+    let mut child = spawn("holds_a_server", &folder, &cache_dir(), None);
+    let orphan = reported_pid(&folder).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_dir_all(folder.join("data")).unwrap();
+    let server = EmbeddedServer::open(&settings(&folder.join("data")), Purpose::Serve)
+        .await
+        .unwrap();
+    assert!(is_gone(orphan));
+    assert_eq!(one(&server.connect_options("core")).await, 1);
+    server.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_unfinished_first_start_is_begun_again() {
     let folder = Folder::new();
     std::fs::create_dir_all(folder.join("data/postgres.new/base")).unwrap();

@@ -45,51 +45,85 @@ impl Installation {
 /// Finds an installation; `required_major` is that of an existing cluster.
 pub fn find(settings: &Embedded, required_major: Option<u32>) -> Result<Installation> {
     let mut looked_at = Vec::new();
-    for (what, bin_dir) in candidates(settings) {
-        let why = match inspect(&bin_dir) {
-            Ok(found) if required_major.is_none_or(|major| major == found.major) => {
-                return Ok(found);
-            }
-            Ok(found) => format!("is PostgreSQL {}", found.major),
+    for candidate in candidates(settings) {
+        let why = match candidate.inspect(required_major) {
+            Ok(found) => return Ok(found),
             Err(why) => why,
         };
+        let bin_dir = candidate.bin_dir.display();
         // An explicit choice is not silently replaced; the major version of an
         // existing cluster is the one thing that overrules it.
-        if what == Candidate::Chosen && required_major.is_none() {
+        if candidate.is_chosen && required_major.is_none() {
             return Err(Error::startup(
-                format!("POSTGRES_DIR cannot be used: {} {why}", bin_dir.display()),
+                format!("POSTGRES_DIR cannot be used: {bin_dir} {why}"),
                 "point POSTGRES_DIR at the folder that holds bin/ of a Postgres with pgvector, or unset it and run `make setup`",
             ));
         }
-        looked_at.push(format!("{} {why}", bin_dir.display()));
+        looked_at.push(format!("{bin_dir} {why}"));
     }
     Err(not_found(required_major, &looked_at))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Candidate {
-    Chosen,
-    System,
-    Fetched,
+struct Candidate {
+    bin_dir: PathBuf,
+    /// Known from the folder's name, which saves asking the program.
+    major: Option<u32>,
+    is_chosen: bool,
 }
 
-fn candidates(settings: &Embedded) -> impl Iterator<Item = (Candidate, PathBuf)> {
-    let chosen = settings
-        .postgres_dir
-        .iter()
-        .map(|dir| (Candidate::Chosen, dir.join("bin")));
+fn candidates(settings: &Embedded) -> impl Iterator<Item = Candidate> {
+    let chosen = settings.postgres_dir.iter().map(|dir| Candidate {
+        bin_dir: dir.join("bin"),
+        major: None,
+        is_chosen: true,
+    });
     // Evaluated lazily: the system is searched only when nothing was chosen.
     let system = std::iter::once(())
         .flat_map(|()| system::bin_dirs())
-        .map(|dir| (Candidate::System, dir));
+        .map(|(major, bin_dir)| Candidate {
+            bin_dir,
+            major,
+            is_chosen: false,
+        });
     let cache = settings.cache_dir.join("postgres");
-    let fetched = FETCHED_MAJORS.into_iter().map(move |major| {
-        (
-            Candidate::Fetched,
-            cache.join(major.to_string()).join("bin"),
-        )
+    let fetched = FETCHED_MAJORS.into_iter().map(move |major| Candidate {
+        bin_dir: cache.join(major.to_string()).join("bin"),
+        major: Some(major),
+        is_chosen: false,
     });
     chosen.chain(system).chain(fetched)
+}
+
+impl Candidate {
+    /// What is there, or why it cannot be used.
+    fn inspect(&self, required_major: Option<u32>) -> Result<Installation, String> {
+        for program in ["postgres", "initdb"] {
+            if !self.bin_dir.join(program).is_file() {
+                return Err(format!("has no {program}"));
+            }
+        }
+        // Symlinks are resolved because Postgres finds its libraries and shared
+        // files relative to where the program really is.
+        let bin_dir = self
+            .bin_dir
+            .canonicalize()
+            .map_err(|error| format!("cannot be read: {error}"))?;
+        let major = self.major.map_or_else(|| major_of(&bin_dir), Ok)?;
+        if required_major.is_some_and(|required| required != major) {
+            return Err(format!("is PostgreSQL {major}"));
+        }
+        if major < MAJOR_MIN {
+            return Err(format!("is PostgreSQL {major}, older than {MAJOR_MIN}"));
+        }
+        match pgvector_version(&bin_dir, major) {
+            None => Err("has no pgvector".to_owned()),
+            Some(version) if version < PGVECTOR_MIN => Err(format!(
+                "has pgvector {}.{}, older than 0.8",
+                version.0, version.1
+            )),
+            Some(_) => Ok(Installation { bin_dir, major }),
+        }
+    }
 }
 
 fn not_found(required_major: Option<u32>, looked_at: &[String]) -> Error {
@@ -104,32 +138,6 @@ fn not_found(required_major: Option<u32>, looked_at: &[String]) -> Error {
     )
 }
 
-/// What is in a bin folder, or why it cannot be used.
-fn inspect(bin_dir: &Path) -> Result<Installation, String> {
-    for program in ["postgres", "initdb"] {
-        if !bin_dir.join(program).is_file() {
-            return Err(format!("has no {program}"));
-        }
-    }
-    // Symlinks are resolved because Postgres finds its libraries and shared
-    // files relative to where the program really is.
-    let bin_dir = bin_dir
-        .canonicalize()
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    let major = major_of(&bin_dir)?;
-    if major < MAJOR_MIN {
-        return Err(format!("is PostgreSQL {major}, older than {MAJOR_MIN}"));
-    }
-    match pgvector_version(&bin_dir, major) {
-        None => Err("has no pgvector".to_owned()),
-        Some(version) if version < PGVECTOR_MIN => Err(format!(
-            "has pgvector {}.{}, older than 0.8",
-            version.0, version.1
-        )),
-        Some(_) => Ok(Installation { bin_dir, major }),
-    }
-}
-
 fn major_of(bin_dir: &Path) -> Result<u32, String> {
     let output = printed_by(&bin_dir.join("postgres"), "--version")
         .ok_or("holds a postgres that does not run on this machine")?;
@@ -142,15 +150,15 @@ fn major_of(bin_dir: &Path) -> Result<u32, String> {
 }
 
 fn pgvector_version(bin_dir: &Path, major: u32) -> Option<(u32, u32)> {
-    let control = share_dirs(bin_dir, major)
+    let extensions = share_dirs(bin_dir, major)
         .into_iter()
-        .map(|dir| dir.join("extension/vector.control"))
-        .find(|path| path.is_file())
+        .map(|dir| dir.join("extension"))
+        .find(|dir| dir.is_dir())
         .or_else(|| {
             let share = printed_by(&bin_dir.join("pg_config"), "--sharedir")?;
-            Some(Path::new(share.trim()).join("extension/vector.control"))
+            Some(Path::new(share.trim()).join("extension"))
         })?;
-    default_version(&std::fs::read_to_string(control).ok()?)
+    default_version(&std::fs::read_to_string(extensions.join("vector.control")).ok()?)
 }
 
 /// Where packagers put the shared files of a bin folder, most specific first.

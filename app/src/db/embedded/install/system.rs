@@ -11,30 +11,40 @@ const FAMILIES: [(&str, &str, &str); 5] = [
     ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
 ];
 
-/// Bin folders of the system: newest version first, then those found by `PATH`.
-pub(super) fn bin_dirs() -> Vec<PathBuf> {
+/// Bin folders of the system with their major version where the name tells it:
+/// newest first, then those found by `PATH`.
+pub(super) fn bin_dirs() -> Vec<(Option<u32>, PathBuf)> {
     let mut versioned: Vec<(u32, PathBuf)> = FAMILIES
         .iter()
         .flat_map(|(parent, prefix, rest)| versions_in(Path::new(parent), prefix, rest))
         .collect();
     versioned.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
 
-    let mut dirs: Vec<PathBuf> = versioned.into_iter().map(|(_, dir)| dir).collect();
-    for dir in path_dirs() {
-        if dir.join("postgres").is_file() {
-            dirs.push(dir);
-        } else if dir.join("pg_config").is_file() {
-            // Distributions put only pg_config on PATH; it knows the folder.
-            dirs.extend(
-                super::printed_by(&dir.join("pg_config"), "--bindir")
-                    .map(|bin_dir| PathBuf::from(bin_dir.trim()))
-                    .filter(|bin_dir| bin_dir.join("postgres").is_file()),
-            );
-        }
+    let mut found: Vec<_> = versioned
+        .into_iter()
+        .map(|(major, dir)| (Some(major), dir))
+        .collect();
+    // On PATH there may be only a link to it.
+    let on_path = path_dirs().into_iter().filter_map(|dir| {
+        let program = dir.join("postgres").canonicalize().ok()?;
+        program.parent().map(Path::to_path_buf)
+    });
+    found.extend(on_path.map(|dir| (None, dir)));
+    if found.is_empty() {
+        // An unusual folder: pg_config knows it. Asked last, since a process costs
+        // more than all the rest.
+        found.extend(
+            path_dirs()
+                .iter()
+                .filter_map(|dir| super::printed_by(&dir.join("pg_config"), "--bindir"))
+                .map(|bin_dir| PathBuf::from(bin_dir.trim()))
+                .filter(|bin_dir| bin_dir.join("postgres").is_file())
+                .map(|bin_dir| (None, bin_dir)),
+        );
     }
     let mut seen = std::collections::HashSet::new();
-    dirs.retain(|dir| seen.insert(dir.clone()));
-    dirs
+    found.retain(|(_, dir)| seen.insert(dir.clone()));
+    found
 }
 
 fn versions_in(parent: &Path, prefix: &str, rest: &str) -> Vec<(u32, PathBuf)> {
