@@ -1,0 +1,25 @@
+//! Users, by what identifies them.
+
+use entity::core::user;
+use entity::ids::UserId;
+use sea_orm::EntityTrait;
+
+use super::{CurrentUser, email};
+use crate::db::CoreConn;
+use crate::error::Result;
+
+/// The user with this address, in any spelling, active or not.
+pub async fn find_user_by_email(core: &impl CoreConn, email: &str) -> Result<Option<CurrentUser>> {
+    Ok(by_email(core, email).await?.map(CurrentUser::from))
+}
+
+/// The whole row, for whoever checks its password.
+pub(super) async fn by_email(core: &impl CoreConn, email: &str) -> Result<Option<user::Model>> {
+    let email = email::normalise(email);
+    Ok(user::Entity::find_by_email(email).one(core).await?)
+}
+
+/// The whole row.
+pub(super) async fn by_id(core: &impl CoreConn, id: UserId) -> Result<Option<user::Model>> {
+    Ok(user::Entity::find_by_id(id).one(core).await?)
+}
