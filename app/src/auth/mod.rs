@@ -16,6 +16,7 @@ mod password;
 mod queries;
 mod refresh;
 mod register;
+mod set_password;
 mod user;
 
 pub use access::access_token;
@@ -23,6 +24,7 @@ pub use audience::{Audience, Ownership};
 pub use layer::{Gate, require_user};
 pub use password::generate_password;
 pub use queries::find_user_by_email;
-pub use refresh::delete_expired_refresh_tokens;
+pub use refresh::delete_expired;
 pub use register::{NewUser, create_user, require_registration_open};
+pub use set_password::set_password;
 pub use user::{AdminUser, CurrentUser};

@@ -30,7 +30,7 @@ use crate::db::{CoreConn, CoreDb, CoreTx};
 use crate::error::{Error, Result};
 use crate::state::AppState;
 
-/// Rows a statement of [`delete_expired_refresh_tokens`].
+/// Rows a statement of [`delete_expired`].
 const SWEEP_BATCH: i64 = 1_000;
 /// Statements a run of it; the next run goes on.
 const SWEEP_BATCHES_MAX: u32 = 100;
@@ -94,7 +94,7 @@ pub(super) async fn rotate(
         }
         Stage::Repeated => Ok((user.into(), successor)),
         Stage::Reused => {
-            revoke(&tx, presented.family_id).await?;
+            revoke(&tx, family(&presented)).await?;
             tx.commit().await?;
             tracing::warn!(user_id = %user.id, family_id = %presented.family_id, "a refresh token was used again; its family is revoked");
             Err(Error::unauthenticated(
@@ -118,16 +118,21 @@ pub(super) async fn rotate(
 pub(super) async fn end(core: &CoreDb, token: &SecretString) -> Result<()> {
     let tx = core.begin().await?;
     if let Some((_, presented)) = lock(&tx, token).await? {
-        revoke(&tx, presented.family_id).await?;
+        revoke(&tx, family(&presented)).await?;
         tx.commit().await?;
     }
     Ok(())
 }
 
-/// Housekeeping: deletes expired tokens, at most 100,000 a call, in batches
+/// Ends every session of a user, say because the password changed.
+pub(super) async fn end_all(tx: &CoreTx, user: UserId) -> Result<()> {
+    revoke(tx, refresh_token::Column::UserId.eq(user)).await
+}
+
+/// Housekeeping: deletes expired refresh tokens, at most 100,000 a call, in batches
 /// that stand in nobody's way. Answers how many; any number of replicas may
 /// call it at once.
-pub async fn delete_expired_refresh_tokens(core: &CoreDb) -> Result<u64> {
+pub async fn delete_expired(core: &CoreDb) -> Result<u64> {
     let mut deleted = 0;
     for _ in 0..SWEEP_BATCHES_MAX {
         let statement = Statement::from_sql_and_values(
@@ -215,13 +220,17 @@ async fn mark_rotated(tx: &CoreTx, id: RefreshTokenId) -> Result<()> {
     Ok(())
 }
 
-async fn revoke(tx: &CoreTx, family: Uuid) -> Result<()> {
+fn family(presented: &Presented) -> Expr {
+    refresh_token::Column::FamilyId.eq(presented.family_id)
+}
+
+async fn revoke(tx: &CoreTx, which: Expr) -> Result<()> {
     refresh_token::Entity::update_many()
         .col_expr(
             refresh_token::Column::RevokedAt,
             Expr::cust("clock_timestamp()"),
         )
-        .filter(refresh_token::Column::FamilyId.eq(family))
+        .filter(which)
         .filter(refresh_token::Column::RevokedAt.is_null())
         .exec(tx)
         .await?;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ConversationView, MessageView, NewConversation, metadata, queries, write};
+use super::{ConversationView, MessageView, metadata, queries, write};
 use crate::auth::CurrentUser;
 use crate::error::Result;
 use crate::state::AppState;
@@ -47,11 +47,8 @@ pub async fn create(
     user: CurrentUser,
     Json(request): Json<CreateConversation>,
 ) -> Result<(StatusCode, Json<ConversationView>)> {
-    let new = NewConversation {
-        title: request.title,
-        metadata: request.metadata.unwrap_or_default(),
-    };
-    let conversation = write::create(&state.core, &user, new).await?;
+    let metadata = request.metadata.unwrap_or_default();
+    let conversation = write::insert(&state.core, user.id, request.title, metadata).await?;
     Ok((StatusCode::CREATED, Json(conversation.into())))
 }
 
@@ -104,7 +101,7 @@ pub async fn delete(
     user: CurrentUser,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode> {
-    write::delete(&state.core, &user, ConversationId(id)).await?;
+    write::delete(&state.core, user.id, ConversationId(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

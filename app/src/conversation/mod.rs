@@ -11,5 +11,5 @@ mod view;
 mod write;
 
 pub use queries::{find_owned, find_owned_message, message_view};
-pub use view::{CitationView, ConversationView, MemoryView, MessageView, UsageView};
-pub use write::{NewConversation, create, delete};
+pub use view::{CitationView, ConversationView, MemoryUsed, MessageView};
+pub use write::{create, delete};

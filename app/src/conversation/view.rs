@@ -7,6 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::llm::Usage;
+
 /// A conversation.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ConversationView {
@@ -43,13 +45,15 @@ pub struct MessageView {
     /// In the order of their markers in `content`.
     pub citations: Vec<CitationView>,
     /// The memories that were in the prompt.
-    pub memories: Vec<MemoryView>,
+    pub memories: Vec<MemoryUsed>,
     /// As the provider counted; absent when it did not.
-    pub usage: Option<UsageView>,
+    pub usage: Option<Usage>,
     /// The model that answered.
     pub model: Option<String>,
     /// `model` or `extractive`, for answers.
     pub mode: Option<String>,
+    /// From the request to the end, in milliseconds, for answers.
+    pub latency_ms: Option<i32>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it left `streaming`.
@@ -79,20 +83,9 @@ pub struct CitationView {
 
 /// A memory that was in the prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct MemoryView {
+pub struct MemoryUsed {
     /// Its id.
     pub id: Uuid,
-}
-
-/// Tokens, as the provider counted them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct UsageView {
-    /// Sent to the model.
-    pub prompt_tokens: i32,
-    /// Written by the model.
-    pub completion_tokens: i32,
-    /// Both.
-    pub total_tokens: i32,
 }
 
 impl From<conversation::Model> for ConversationView {
@@ -147,20 +140,22 @@ impl From<(message::Model, Vec<citation::Model>)> for MessageView {
             status: row.status,
             parent_id: row.parent_id.map(Uuid::from),
             citations: citations.into_iter().map(CitationView::from).collect(),
-            memories: memories.into_iter().map(|id| MemoryView { id }).collect(),
+            memories: memories.into_iter().map(|id| MemoryUsed { id }).collect(),
             usage,
             model: row.model,
             mode: row.mode,
+            latency_ms: row.latency_ms,
             created_at: row.created_at,
             completed_at: row.completed_at,
         }
     }
 }
 
-fn usage(row: &message::Model) -> Option<UsageView> {
-    Some(UsageView {
-        prompt_tokens: row.prompt_tokens?,
-        completion_tokens: row.completion_tokens?,
-        total_tokens: row.total_tokens?,
+fn usage(row: &message::Model) -> Option<Usage> {
+    let count = |tokens: Option<i32>| u32::try_from(tokens?).ok();
+    Some(Usage {
+        prompt_tokens: count(row.prompt_tokens)?,
+        completion_tokens: count(row.completion_tokens)?,
+        total_tokens: count(row.total_tokens)?,
     })
 }

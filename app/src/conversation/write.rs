@@ -9,30 +9,30 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::queries::owned;
-use crate::auth::CurrentUser;
 use crate::db::CoreConn;
 use crate::error::{Error, Result};
 
-/// A conversation to be.
-#[derive(Clone, Debug, Default)]
-pub struct NewConversation {
-    /// 1 to 500 characters, not blank, without NUL.
-    pub title: Option<String>,
-    /// Free, without NUL.
-    pub metadata: Map<String, Value>,
-}
-
-/// Begins a conversation of the user.
+/// Begins a conversation of the user. The title: 1 to 500 characters, not
+/// blank, without NUL.
 pub async fn create(
     core: &impl CoreConn,
-    user: &CurrentUser,
-    new: NewConversation,
+    user: UserId,
+    title: Option<String>,
+) -> Result<conversation::Model> {
+    insert(core, user, title, Map::new()).await
+}
+
+pub(super) async fn insert(
+    core: &impl CoreConn,
+    user: UserId,
+    title: Option<String>,
+    metadata: Map<String, Value>,
 ) -> Result<conversation::Model> {
     let row = conversation::ActiveModel {
         id: Set(ConversationId(Uuid::now_v7())),
-        user_id: Set(user.id),
-        title: Set(new.title),
-        metadata: Set(Value::Object(new.metadata)),
+        user_id: Set(user),
+        title: Set(title),
+        metadata: Set(Value::Object(metadata)),
         ..Default::default()
     };
     Ok(conversation::Entity::insert(row)
@@ -42,9 +42,9 @@ pub async fn create(
 
 /// Deletes a conversation of the user with its messages, their event logs and
 /// citations: everything core holds of it. 404 when it is not theirs.
-pub async fn delete(core: &impl CoreConn, user: &CurrentUser, id: ConversationId) -> Result<()> {
+pub async fn delete(core: &impl CoreConn, user: UserId, id: ConversationId) -> Result<()> {
     let deleted = conversation::Entity::delete_many()
-        .filter(owned(user.id, id))
+        .filter(owned(user, id))
         .exec(core)
         .await?;
     if deleted.rows_affected == 0 {
