@@ -17,6 +17,7 @@ pub mod web;
 pub mod state;
 // Tier 3
 pub mod auth;
+pub mod conversation;
 // Tier 9
 pub mod router;
 pub mod server;

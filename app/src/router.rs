@@ -17,6 +17,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
+use crate::auth::{self, Gate};
+use crate::conversation;
 use crate::error::{CanFail, Error};
 use crate::server::health;
 use crate::state::AppState;
@@ -39,6 +41,7 @@ pub const PUBLIC: &[&str] = &[
     "/api/v1/auth/logout",
     "/openapi.json",
     "/docs",
+    "/docs/",
     "/docs/{*rest}",
 ];
 
@@ -57,7 +60,22 @@ struct Document;
 
 /// The routes and the OpenAPI document they make.
 fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
-    let api = OpenApiRouter::new();
+    let api = OpenApiRouter::new()
+        .routes(routes!(auth::http::register))
+        .routes(routes!(auth::http::login))
+        .routes(routes!(auth::http::refresh))
+        .routes(routes!(auth::http::logout))
+        .routes(routes!(auth::http::me))
+        .routes(routes!(
+            conversation::http::create,
+            conversation::http::list
+        ))
+        .routes(routes!(
+            conversation::http::read,
+            conversation::http::rename,
+            conversation::http::delete
+        ))
+        .routes(routes!(conversation::http::messages));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::live))
@@ -84,22 +102,21 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
+    let gate = Gate {
+        state: state.clone(),
+        public: PUBLIC,
+    };
     routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/api/health", axum::routing::get(health::health))
         .route("/api/v1/health", axum::routing::get(health::health))
-        .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(state.clone(), crate::auth::require_user))
+        .layer(from_fn_with_state(gate, auth::require_user))
         .layer(DefaultBodyLimit::max(limit))
         .layer(axum::Extension(BodyLimit(limit)))
         .layer(cors(&state))
         .layer(from_fn(identified))
         .with_state(state)
-}
-
-async fn unknown_route() -> Error {
-    Error::NotFound("route")
 }
 
 async fn wrong_method(method: Method) -> Error {

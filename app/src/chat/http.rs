@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use entity::ids::{ConversationId, MessageId};
+use entity::ids::{ConversationId, MessageId, UserId};
 use futures::Stream;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -140,7 +140,7 @@ async fn respond(
     let json = wants_json(headers);
     let begun = begin::begin(state, user, sent).await?;
     if json {
-        Ok(Json(whole(state, begun).await?).into_response())
+        Ok(Json(whole(state, user.id, begun).await?).into_response())
     } else {
         Ok(stream(state, begun.events))
     }
@@ -175,7 +175,7 @@ fn frames(events: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
 }
 
 /// Waits for the end, then answers from what is stored.
-async fn whole(state: &AppState, mut begun: Begun) -> Result<SendAnswer> {
+async fn whole(state: &AppState, user: UserId, mut begun: Begun) -> Result<SendAnswer> {
     let limit = Duration::from_secs(state.settings.chat.send_timeout_s);
     let end = tokio::time::timeout(limit, async {
         let mut last = None;
@@ -198,7 +198,7 @@ async fn whole(state: &AppState, mut begun: Begun) -> Result<SendAnswer> {
             source: None,
         }),
     }
-    let view = conversation::message_view(&state.core, begun.assistant_message_id).await?;
+    let view = conversation::message_view(&state.core, user, begun.assistant_message_id).await?;
     Ok(answer(begun.user_message_id, view))
 }
 
