@@ -67,12 +67,12 @@ fn quoted(state: &AppState, question: &str, retrieved: &Retrieved) -> String {
     let passages: Vec<extractive::Passage<'_>> = texts
         .iter()
         .zip(&retrieved.passages)
-        .map(|(text, passage)| extractive::Passage { text, similarity: passage.similarity })
+        .map(|(text, passage)| extractive::Passage { text, similarity: passage.similarity as f32 })
         .collect();
     let memories: Vec<Recollection<'_>> = retrieved
         .memories
         .iter()
-        .map(|memory| Recollection { text: &memory.content, similarity: memory.similarity })
+        .map(|memory| Recollection { text: &memory.content, similarity: memory.similarity as f32 })
         .collect();
     extractive::answer(question, &passages, &memories, state.similarity_floor()).text
 }

@@ -16,11 +16,27 @@ mod queries;
 mod retrieve;
 mod turn;
 
+use crate::auth::CurrentUser;
+use crate::conversation;
 use crate::db::CoreDb;
 use crate::error::Result;
+use crate::state::AppState;
+use crate::web::live::Reader;
 
 /// Rows one run of a schedule touches at most.
 const BATCH: i64 = 500;
+
+/// Asks in a new conversation of the user; the answer's events follow.
+pub async fn ask(state: &AppState, user: &CurrentUser, question: String) -> Result<Reader> {
+    let conversation = conversation::create(&state.core, user.id, None).await?;
+    let sent = begin::Sent {
+        conversation_id: conversation.id,
+        content: question,
+        ui_context: None,
+        parent_id: None,
+    };
+    Ok(begin::begin(state, user, sent).await?.events)
+}
 
 /// Ends turns whose process died. Returns how many.
 pub async fn interrupt_expired(core: &CoreDb) -> Result<u64> {

@@ -8,7 +8,7 @@ use entity::core::{citation, conversation, message};
 use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     Statement, Value,
 };
 use uuid::Uuid;
@@ -231,20 +231,4 @@ pub(super) async fn delete_old_events(core: &impl CoreConn, limit: i64) -> Resul
 async fn execute(core: &impl CoreConn, sql: &'static str, values: Vec<Value>) -> Result<u64> {
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     Ok(core.execute_raw(statement).await?.rows_affected())
-}
-
-/// A message by id, whoever owns it; for the turn that has just made it.
-pub(super) async fn message_position(core: &impl CoreConn, id: MessageId) -> Result<i32> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        position: i32,
-    }
-    message::Entity::find_by_id(id)
-        .select_only()
-        .column(message::Column::Position)
-        .into_model::<Row>()
-        .one(core)
-        .await?
-        .map(|row| row.position)
-        .ok_or(Error::NotFound("message"))
 }

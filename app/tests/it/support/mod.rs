@@ -1,7 +1,6 @@
 //! The tests' small vocabulary.
 
 pub(crate) mod app;
-pub(crate) mod model;
 pub(crate) mod postgres;
 pub(crate) mod response;
 pub(crate) mod user;
