@@ -17,10 +17,14 @@ pub mod web;
 pub mod state;
 // Tier 3
 pub mod auth;
+pub mod conversation;
 // Tier 4
+pub mod knowledge;
 pub mod memory;
 // Tier 6
 pub mod feedback;
+// Tier 7
+pub mod chat;
 // Tier 9
 pub mod router;
 pub mod server;

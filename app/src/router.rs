@@ -17,9 +17,11 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
+use crate::auth::{self, Gate};
+use crate::conversation;
 use crate::error::{CanFail, Error};
-use crate::feedback::http as feedback;
-use crate::memory::http as memory;
+use crate::feedback;
+use crate::memory;
 use crate::server::health;
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
@@ -41,6 +43,7 @@ pub const PUBLIC: &[&str] = &[
     "/api/v1/auth/logout",
     "/openapi.json",
     "/docs",
+    "/docs/",
     "/docs/{*rest}",
 ];
 
@@ -60,23 +63,27 @@ struct Document;
 /// The routes and the OpenAPI document they make.
 fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     let api = OpenApiRouter::new()
+        .routes(routes!(auth::http::register))
+        .routes(routes!(auth::http::login))
+        .routes(routes!(auth::http::refresh))
+        .routes(routes!(auth::http::logout))
+        .routes(routes!(auth::http::me))
+        .routes(routes!(conversation::http::create, conversation::http::list))
+        .routes(routes!(conversation::http::read, conversation::http::rename, conversation::http::delete))
+        .routes(routes!(conversation::http::messages))
         .routes(routes!(
-            memory::list::list,
-            memory::create::create,
-            memory::delete::delete_all
+            memory::http::list::list,
+            memory::http::create::create,
+            memory::http::delete::delete_all
         ))
-        .routes(routes!(memory::batch::create_batch))
-        .routes(routes!(memory::search::search))
+        .routes(routes!(memory::http::batch::create_batch))
+        .routes(routes!(memory::http::search::search))
+        .routes(routes!(memory::http::read::read, memory::http::edit::edit, memory::http::delete::delete))
         .routes(routes!(
-            memory::read::read,
-            memory::edit::edit,
-            memory::delete::delete
-        ))
-        .routes(routes!(
-            feedback::vote,
-            feedback::vote_by_post,
-            feedback::read,
-            feedback::withdraw
+            feedback::http::vote,
+            feedback::http::vote_by_post,
+            feedback::http::read,
+            feedback::http::withdraw
         ));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
@@ -84,14 +91,8 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::ready))
         .nest(BASE, api)
         .split_for_parts();
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .bearer_format("JWT")
-        .build();
-    document
-        .components
-        .get_or_insert_default()
-        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
     (router, document)
 }
 
@@ -104,22 +105,18 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
+    let gate = Gate { state: state.clone(), public: PUBLIC };
     routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/api/health", axum::routing::get(health::health))
         .route("/api/v1/health", axum::routing::get(health::health))
-        .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(state.clone(), crate::auth::require_user))
+        .layer(from_fn_with_state(gate, auth::require_user))
         .layer(DefaultBodyLimit::max(limit))
         .layer(axum::Extension(BodyLimit(limit)))
         .layer(cors(&state))
         .layer(from_fn(identified))
         .with_state(state)
-}
-
-async fn unknown_route() -> Error {
-    Error::NotFound("route")
 }
 
 async fn wrong_method(method: Method) -> Error {
@@ -148,10 +145,7 @@ async fn identified(request: Request, next: Next) -> Response {
 
 /// A caller's id goes into log lines, so it is short and plain.
 fn is_harmless(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The configured origins; while embedded, any page of this machine.
@@ -162,22 +156,13 @@ fn cors(state: &AppState) -> CorsLayer {
     } else {
         AllowOrigin::list(configured.iter().filter_map(|origin| {
             let value = HeaderValue::from_str(origin);
-            value
-                .as_ref()
-                .map(|_| ())
-                .can_fail("an origin in CORS_ORIGINS is not a header value");
+            value.as_ref().map(|_| ()).can_fail("an origin in CORS_ORIGINS is not a header value");
             value.ok()
         }))
     };
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([
-            Method::GET,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-        ])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
         .expose_headers([REQUEST_ID_HEADER])
 }

@@ -1,7 +1,7 @@
-//! Statements on `ai_feedback`, and the look-up of a message in core.
+//! Statements on `ai_feedback`. Whose vote it is, is an argument of each.
 
 use entity::ai::feedback::{self, Column, Entity, Model};
-use entity::core::{conversation, message};
+use entity::core::message;
 use entity::ids::{FeedbackId, MessageId, UserId};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
@@ -9,29 +9,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::vote::Vote;
-use crate::db::{AiConn, CoreConn};
-use crate::error::{Error, Result};
-
-/// A message of one of the user's conversations.
-pub(super) async fn find_owned_message(
-    core: &impl CoreConn,
-    user_id: UserId,
-    message_id: MessageId,
-) -> Result<message::Model> {
-    message::Entity::find_by_id(message_id)
-        .inner_join(conversation::Entity)
-        .filter(conversation::Column::UserId.eq(user_id))
-        .one(core)
-        .await?
-        .ok_or(Error::NotFound("message"))
-}
+use crate::db::AiConn;
+use crate::error::Result;
 
 /// The user's vote on a message.
-pub(super) async fn find(
-    ai: &impl AiConn,
-    user_id: UserId,
-    message_id: MessageId,
-) -> Result<Option<Model>> {
+pub(super) async fn find(ai: &impl AiConn, user_id: UserId, message_id: MessageId) -> Result<Option<Model>> {
     Ok(Entity::find()
         .filter(Column::UserId.eq(user_id))
         .filter(Column::MessageId.eq(message_id))
@@ -58,18 +40,10 @@ pub(super) async fn upsert(
         ..Default::default()
     };
     let conflict = OnConflict::columns([Column::MessageId, Column::UserId])
-        .update_columns([
-            Column::Rating,
-            Column::Comment,
-            Column::EditedText,
-            Column::Tags,
-        ])
+        .update_columns([Column::Rating, Column::Comment, Column::EditedText, Column::Tags])
         .value(Column::UpdatedAt, Expr::current_timestamp())
         .to_owned();
-    Ok(Entity::insert(row)
-        .on_conflict(conflict)
-        .exec_with_returning(ai)
-        .await?)
+    Ok(Entity::insert(row).on_conflict(conflict).exec_with_returning(ai).await?)
 }
 
 /// Removes the user's vote on a message, if there is one.

@@ -7,6 +7,7 @@ use entity::core::message::{self, Role};
 use entity::ids::{MessageId, UserId};
 
 use super::queries;
+use crate::conversation::find_owned_message;
 use crate::db::AiTx;
 use crate::error::{Error, Result};
 use crate::state::AppState;
@@ -38,43 +39,26 @@ pub(super) async fn cast(
 }
 
 /// The user's vote on an own answer.
-pub(super) async fn read(
-    state: &AppState,
-    user_id: UserId,
-    message_id: MessageId,
-) -> Result<Model> {
+pub(super) async fn read(state: &AppState, user_id: UserId, message_id: MessageId) -> Result<Model> {
     find_answer(state, user_id, message_id).await?;
     let transaction = begin(state).await?;
-    queries::find(&transaction, user_id, message_id)
-        .await?
-        .ok_or(Error::NotFound("feedback"))
+    queries::find(&transaction, user_id, message_id).await?.ok_or(Error::NotFound("feedback"))
 }
 
 /// Takes the user's vote back; without a vote there is nothing to do.
-pub(super) async fn withdraw(
-    state: &AppState,
-    user_id: UserId,
-    message_id: MessageId,
-) -> Result<()> {
+pub(super) async fn withdraw(state: &AppState, user_id: UserId, message_id: MessageId) -> Result<()> {
     find_answer(state, user_id, message_id).await?;
     let transaction = begin(state).await?;
     queries::delete(&transaction, user_id, message_id).await?;
     transaction.commit().await
 }
 
-async fn find_answer(
-    state: &AppState,
-    user_id: UserId,
-    message_id: MessageId,
-) -> Result<message::Model> {
-    let message = queries::find_owned_message(&state.core, user_id, message_id).await?;
+async fn find_answer(state: &AppState, user_id: UserId, message_id: MessageId) -> Result<message::Model> {
+    let message = find_owned_message(&state.core, user_id, message_id).await?;
     if message.role == Role::Assistant {
         return Ok(message);
     }
-    Err(Error::field(
-        "id",
-        "only answers are voted on, this is a user's message",
-    ))
+    Err(Error::field("id", "only answers are voted on, this is a user's message"))
 }
 
 /// A pool tries to connect for up to a minute; who clicks a thumb hears of it

@@ -23,12 +23,7 @@ pub(super) struct Edit {
 
 /// Edits a memory; its id stays. A new text is embedded before anything is
 /// written, and text and vector change together. Answers the row as it is now.
-pub(super) async fn edit(
-    state: &AppState,
-    user: &CurrentUser,
-    id: MemoryId,
-    edit: Edit,
-) -> Result<Model> {
+pub(super) async fn edit(state: &AppState, user: &CurrentUser, id: MemoryId, edit: Edit) -> Result<Model> {
     let row = queries::find(&state.ai, &user.audience(), id).await?;
     let ownership = writable(user, &row)?;
     let scope = edit.scope.filter(|scope| *scope != row.scope);
@@ -70,15 +65,9 @@ pub(super) async fn forget(state: &AppState, user: &CurrentUser, id: MemoryId) -
 /// row knows that it exists, so this is no 404.
 fn writable(user: &CurrentUser, row: &Model) -> Result<Ownership> {
     if row.owner_id == Some(user.id) || (row.owner_id.is_none() && user.is_admin()) {
-        return Ok(Ownership {
-            owner_id: row.owner_id,
-            tenant_id: row.tenant_id,
-        });
+        return Ok(Ownership { owner_id: row.owner_id, tenant_id: row.tenant_id });
     }
-    Err(Error::forbidden(
-        "shared_memory",
-        "only administrators change shared memories",
-    ))
+    Err(Error::forbidden("shared_memory", "only administrators change shared memories"))
 }
 
 /// An edit must not make two rows of one statement.
@@ -98,14 +87,8 @@ async fn refuse_twin(
         content,
     );
     let like = match &row.external_id {
-        Some(external_id) => Like {
-            external_ids: vec![external_id.clone()],
-            ..Like::default()
-        },
-        None => Like {
-            content_hashes: vec![content_hash(content)],
-            ..Like::default()
-        },
+        Some(external_id) => Like { external_ids: vec![external_id.clone()], ..Like::default() },
+        None => Like { content_hashes: vec![content_hash(content)], ..Like::default() },
     };
     let twin = queries::find_like(&state.ai, vec![ownership.audience()], like)
         .await?
@@ -124,9 +107,7 @@ async fn refuse_twin(
 async fn embedded(state: &AppState, content: String) -> Result<(String, Vec<f32>)> {
     let embedder = &state.models.embedder;
     fits_window(embedder.as_ref(), &content)?;
-    let mut embeddings = embedder
-        .embed(EmbedKind::Passage, vec![content.clone()])
-        .await?;
+    let mut embeddings = embedder.embed(EmbedKind::Passage, vec![content.clone()]).await?;
     let vector = embeddings.vectors.pop().ok_or(Error::Upstream {
         code: "provider_malformed",
         detail: "no vector for the one text".to_owned(),

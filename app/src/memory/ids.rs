@@ -105,13 +105,8 @@ mod tests {
     const PERSONA: Uuid = uuid!("019aa000-0000-7000-8000-000000000002");
 
     fn id(persona: Option<Uuid>, scope: &str, external_id: Option<&str>, content: &str) -> String {
-        let ownership = Ownership {
-            owner_id: Some(UserId(OWNER)),
-            tenant_id: Some(TenantId(Uuid::nil())),
-        };
-        Identity::new(ownership, (persona, None), scope, external_id, content)
-            .memory_id()
-            .to_string()
+        let ownership = Ownership { owner_id: Some(UserId(OWNER)), tenant_id: Some(TenantId(Uuid::nil())) };
+        Identity::new(ownership, (persona, None), scope, external_id, content).memory_id().to_string()
     }
 
     #[test]

@@ -56,9 +56,8 @@ pub(super) const POLITE_QUESTIONS: &[&str] = &[
 ];
 
 /// First words of what somebody says of themself.
-pub(super) const FIRST_PERSON: &[&str] = &[
-    "i", "i'm", "i've", "i'd", "i'll", "my", "mine", "me", "we", "we're", "we've", "our", "us",
-];
+pub(super) const FIRST_PERSON: &[&str] =
+    &["i", "i'm", "i've", "i'd", "i'll", "my", "mine", "me", "we", "we're", "we've", "our", "us"];
 
 /// After these, "that I ..." is about the conversation, not a fact.
 pub(super) const TALK: &[&str] = &["i told", "i said", "i asked", "i mentioned", "we talked"];
@@ -146,7 +145,6 @@ pub(super) const TRIGGERS: &[(&str, Follow)] = &[
 
 /// A full stop after these does not end a sentence.
 pub(super) const ABBREVIATIONS: &[&str] = &[
-    "mr", "mrs", "ms", "dr", "prof", "st", "no", "nr", "vs", "etc", "approx", "ca", "e.g", "i.e",
-    "u.s", "u.k", "inc", "ltd", "co", "corp", "z.b", "d.h", "bzw", "usw", "mme", "sr", "sra",
-    "p.ex",
+    "mr", "mrs", "ms", "dr", "prof", "st", "no", "nr", "vs", "etc", "approx", "ca", "e.g", "i.e", "u.s",
+    "u.k", "inc", "ltd", "co", "corp", "z.b", "d.h", "bzw", "usw", "mme", "sr", "sra", "p.ex",
 ];

@@ -96,24 +96,14 @@ pub(super) fn plan(drafts: &[Draft], known: Vec<Model>) -> (Vec<Stored>, Writes<
     let mut rows = HashMap::new();
     for model in known {
         by_identity.entry(identity_of(&model)).or_insert(model.id);
-        rows.insert(
-            model.id,
-            Row {
-                content: model.content,
-                scope: model.scope,
-                metadata: model.metadata,
-            },
-        );
+        rows.insert(model.id, Row { content: model.content, scope: model.scope, metadata: model.metadata });
     }
     let mut writes = Writes::new();
     let stored = drafts
         .iter()
         .map(|draft| {
             let identity = draft.identity();
-            let id = by_identity
-                .get(&identity)
-                .copied()
-                .unwrap_or_else(|| identity.memory_id());
+            let id = by_identity.get(&identity).copied().unwrap_or_else(|| identity.memory_id());
             let outcome = apply(draft, id, &mut rows, &mut writes);
             Stored { id, outcome }
         })
@@ -125,11 +115,7 @@ pub(super) fn plan(drafts: &[Draft], known: Vec<Model>) -> (Vec<Stored>, Writes<
 /// alone no longer tells what the row says.
 pub(super) fn identity_of(model: &Model) -> Identity {
     Identity {
-        audience: Ownership {
-            owner_id: model.owner_id,
-            tenant_id: model.tenant_id,
-        }
-        .audience(),
+        audience: Ownership { owner_id: model.owner_id, tenant_id: model.tenant_id }.audience(),
         persona_id: model.persona_id,
         character_id: model.character_id,
         scope: model.scope.clone(),
@@ -150,17 +136,9 @@ fn apply<'a>(
         let metadata = draft.metadata.clone().unwrap_or_else(empty_object);
         rows.insert(
             id,
-            Row {
-                content: draft.content.clone(),
-                scope: draft.scope.clone(),
-                metadata: metadata.clone(),
-            },
+            Row { content: draft.content.clone(), scope: draft.scope.clone(), metadata: metadata.clone() },
         );
-        let write = Write {
-            draft,
-            kind: Kind::Insert,
-            metadata: Some(metadata),
-        };
+        let write = Write { draft, kind: Kind::Insert, metadata: Some(metadata) };
         writes.insert(id, write);
         return Outcome::Created;
     };
@@ -174,21 +152,14 @@ fn apply<'a>(
     if !is_rewritten && !is_same_text {
         return Outcome::Unchanged;
     }
-    let metadata = draft
-        .metadata
-        .clone()
-        .filter(|metadata| *metadata != row.metadata);
+    let metadata = draft.metadata.clone().filter(|metadata| *metadata != row.metadata);
     if !is_rewritten && metadata.is_none() {
         return Outcome::Unchanged;
     }
     if let Some(metadata) = &metadata {
         row.metadata = metadata.clone();
     }
-    let write = writes.entry(id).or_insert(Write {
-        draft,
-        kind: Kind::Metadata,
-        metadata: None,
-    });
+    let write = writes.entry(id).or_insert(Write { draft, kind: Kind::Metadata, metadata: None });
     write.metadata = metadata.or(write.metadata.take());
     if is_rewritten {
         row.content.clone_from(&draft.content);

@@ -5,9 +5,7 @@ use entity::ai::memory::{self, Column, Entity, Model};
 use entity::ids::{MemoryId, UserId};
 use pgvector::Vector;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, OnConflict};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use super::ids::content_hash;
@@ -68,11 +66,7 @@ pub(super) async fn find_of(ai: &impl AiConn, audience: Uuid, id: MemoryId) -> R
 }
 
 /// Rows of the audiences that carry one of the ids, texts or external ids.
-pub(super) async fn find_like(
-    ai: &impl AiConn,
-    audiences: Vec<Uuid>,
-    like: Like,
-) -> Result<Vec<Model>> {
+pub(super) async fn find_like(ai: &impl AiConn, audiences: Vec<Uuid>, like: Like) -> Result<Vec<Model>> {
     let any = Condition::any()
         .add(Column::Id.is_in(like.ids))
         .add(Column::ContentHash.is_in(like.content_hashes))
@@ -117,10 +111,7 @@ pub(super) async fn list_own(
 }
 
 /// Inserts rows that carry their owner; answers the ids of those that were not there.
-pub(super) async fn insert_new(
-    ai: &impl AiConn,
-    rows: Vec<memory::ActiveModel>,
-) -> Result<Vec<MemoryId>> {
+pub(super) async fn insert_new(ai: &impl AiConn, rows: Vec<memory::ActiveModel>) -> Result<Vec<MemoryId>> {
     Ok(Entity::insert_many(rows)
         .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
         .exec_with_returning_keys(ai)
@@ -128,12 +119,7 @@ pub(super) async fn insert_new(
 }
 
 /// Changes a row; the id and whom it is for stay.
-pub(super) async fn update(
-    ai: &impl AiConn,
-    audience: Uuid,
-    id: MemoryId,
-    changes: Changes,
-) -> Result<()> {
+pub(super) async fn update(ai: &impl AiConn, audience: Uuid, id: MemoryId, changes: Changes) -> Result<()> {
     let mut row = memory::ActiveModel::default();
     if let Some((content, vector)) = changes.content {
         row.content_hash = Set(content_hash(&content));
@@ -158,20 +144,13 @@ pub(super) async fn update(
 
 /// Deletes a row of exactly one audience.
 pub(super) async fn delete(ai: &impl AiConn, audience: Uuid, id: MemoryId) -> Result<()> {
-    Entity::delete_many()
-        .filter(is_for([audience]))
-        .filter(Column::Id.eq(id))
-        .exec(ai)
-        .await?;
+    Entity::delete_many().filter(is_for([audience])).filter(Column::Id.eq(id)).exec(ai).await?;
     Ok(())
 }
 
 /// Deletes the user's own rows; answers how many there were.
 pub(super) async fn delete_own(ai: &impl AiConn, owner: UserId) -> Result<u64> {
-    let deleted = Entity::delete_many()
-        .filter(Column::OwnerId.eq(owner))
-        .exec(ai)
-        .await?;
+    let deleted = Entity::delete_many().filter(Column::OwnerId.eq(owner)).exec(ai).await?;
     Ok(deleted.rows_affected)
 }
 

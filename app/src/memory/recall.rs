@@ -30,22 +30,14 @@ pub async fn recall(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let wanted = Search {
-        vector: query_vector.to_vec(),
-        limit,
-        scopes: None,
-        pair: super::search::Pair::Nobody,
-    };
+    let wanted =
+        Search { vector: query_vector.to_vec(), limit, scopes: None, pair: super::search::Pair::Nobody };
     let floor = f64::from(state.similarity_floor());
     let found = search(state, audience, wanted).await?;
     Ok(found
         .neighbours
         .into_iter()
         .filter(|hit| hit.similarity() >= floor)
-        .map(|hit| Recollection {
-            similarity: hit.similarity(),
-            id: hit.row.id,
-            content: hit.row.content,
-        })
+        .map(|hit| Recollection { similarity: hit.similarity(), id: hit.row.id, content: hit.row.content })
         .collect())
 }

@@ -27,10 +27,7 @@ pub(super) enum Pair {
     /// Only rows bound to neither.
     Nobody,
     /// Rows bound to these, and rows bound to none; what is none here is not asked for.
-    Of {
-        persona_id: Option<Uuid>,
-        character_id: Option<Uuid>,
-    },
+    Of { persona_id: Option<Uuid>, character_id: Option<Uuid> },
 }
 
 /// A row of the search, without its vector.
@@ -44,24 +41,11 @@ pub(super) struct Hit {
     pub(super) created_at: DateTime<Utc>,
 }
 
-const COLUMNS: &[&str] = &[
-    "id",
-    "external_id",
-    "content",
-    "scope",
-    "metadata",
-    "created_at",
-];
+const COLUMNS: &[&str] = &["id", "external_id", "content", "scope", "metadata", "created_at"];
 
 /// The nearest memories the audience may read, nearest first.
-pub(super) async fn search(
-    state: &AppState,
-    audience: &Audience,
-    wanted: Search,
-) -> Result<Found<Hit>> {
-    let mut filter = Condition::all()
-        .add(audience.condition())
-        .add(wanted.pair.condition());
+pub(super) async fn search(state: &AppState, audience: &Audience, wanted: Search) -> Result<Found<Hit>> {
+    let mut filter = Condition::all().add(audience.condition()).add(wanted.pair.condition());
     if let Some(scopes) = wanted.scopes {
         filter = filter.add(Expr::col("scope").is_in(scopes.into_iter().map(Expr::val)));
     }
@@ -82,16 +66,15 @@ impl Pair {
             Self::Nobody => Condition::all()
                 .add(Expr::col("persona_id").is_null())
                 .add(Expr::col("character_id").is_null()),
-            Self::Of {
-                persona_id,
-                character_id,
-            } => [("persona_id", persona_id), ("character_id", character_id)]
-                .into_iter()
-                .filter_map(|(column, id)| id.map(|id| (column, id)))
-                .fold(Condition::all(), |all, (column, id)| {
-                    let shared = Expr::col(column).is_null();
-                    all.add(shared.or(Expr::col(column).eq(id)))
-                }),
+            Self::Of { persona_id, character_id } => {
+                [("persona_id", persona_id), ("character_id", character_id)]
+                    .into_iter()
+                    .filter_map(|(column, id)| id.map(|id| (column, id)))
+                    .fold(Condition::all(), |all, (column, id)| {
+                        let shared = Expr::col(column).is_null();
+                        all.add(shared.or(Expr::col(column).eq(id)))
+                    })
+            }
         }
     }
 }

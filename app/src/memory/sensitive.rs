@@ -94,12 +94,9 @@ fn looks_like_key(token: &str) -> bool {
         return false;
     }
     let is_hex = token.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_key_like = token
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=.~".contains(&byte));
+    let is_key_like = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=.~".contains(&byte));
     let is_mixed = has_digit && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-    (is_hex && has_digit && token.len() >= HEX_KEY_MIN)
-        || (is_key_like && is_mixed && token.len() >= KEY_MIN)
+    (is_hex && has_digit && token.len() >= HEX_KEY_MIN) || (is_key_like && is_mixed && token.len() >= KEY_MIN)
 }
 
 /// `scheme://user:secret@host`
@@ -135,11 +132,7 @@ fn has_card_number(text: &str) -> bool {
     }
     (0..groups.len()).any(|start| {
         let mut digits = Vec::new();
-        for group in groups
-            .iter()
-            .skip(start)
-            .take_while(|group| !group.is_empty())
-        {
+        for group in groups.iter().skip(start).take_while(|group| !group.is_empty()) {
             digits.extend_from_slice(group);
             if digits.len() > 19 {
                 break;
@@ -174,10 +167,8 @@ fn luhn_holds(digits: &[u32]) -> bool {
 
 /// Two letters, two digits, up to 30 more, in groups or not, remainder 1 modulo 97.
 fn has_iban(text: &str) -> bool {
-    let words: Vec<&str> = text
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     (0..words.len()).any(|start| {
         let mut candidate = String::new();
         for word in words.iter().skip(start) {
@@ -200,8 +191,7 @@ fn is_iban(candidate: &[u8]) -> bool {
     let Some((head, tail)) = candidate.split_at_checked(4) else {
         return false;
     };
-    let is_headed =
-        head[..2].iter().all(u8::is_ascii_alphabetic) && head[2..].iter().all(u8::is_ascii_digit);
+    let is_headed = head[..2].iter().all(u8::is_ascii_alphabetic) && head[2..].iter().all(u8::is_ascii_digit);
     let remainder = tail.iter().chain(head).try_fold(0_u32, |sum, byte| {
         let value = char::from(*byte).to_digit(36)?;
         let shifted = if value > 9 { sum * 100 } else { sum * 10 };

@@ -50,10 +50,7 @@ pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stor
         .filter(|(_, write)| write.kind == Kind::Insert)
         .map(|(id, write)| row(*id, write, vectors.get(id)))
         .collect();
-    let inserted: BTreeSet<MemoryId> = queries::insert_new(&transaction, rows)
-        .await?
-        .into_iter()
-        .collect();
+    let inserted: BTreeSet<MemoryId> = queries::insert_new(&transaction, rows).await?.into_iter().collect();
     for (id, write) in &writes {
         // Somebody else inserted the same row meanwhile.
         let is_late = write.kind == Kind::Insert && !inserted.contains(id);
@@ -66,21 +63,14 @@ pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stor
     transaction.commit().await?;
     for (result, draft) in stored.iter_mut().zip(drafts) {
         if result.outcome == Outcome::Created && !inserted.contains(&result.id) {
-            result.outcome = if draft.replaces() {
-                Outcome::Updated
-            } else {
-                Outcome::Unchanged
-            };
+            result.outcome = if draft.replaces() { Outcome::Updated } else { Outcome::Unchanged };
         }
     }
     Ok(stored)
 }
 
 async fn find_known(state: &AppState, drafts: &[Draft]) -> Result<Vec<Model>> {
-    let audiences: BTreeSet<Uuid> = drafts
-        .iter()
-        .map(|draft| draft.ownership.audience())
-        .collect();
+    let audiences: BTreeSet<Uuid> = drafts.iter().map(|draft| draft.ownership.audience()).collect();
     let mut like = Like::default();
     for draft in drafts {
         like.ids.push(draft.identity().memory_id());
@@ -101,11 +91,7 @@ async fn embed(state: &AppState, writes: &Writes<'_>) -> Result<HashMap<MemoryId
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let embeddings = state
-        .models
-        .embedder
-        .embed(EmbedKind::Passage, texts)
-        .await?;
+    let embeddings = state.models.embedder.embed(EmbedKind::Passage, texts).await?;
     Ok(ids.into_iter().zip(embeddings.vectors).collect())
 }
 

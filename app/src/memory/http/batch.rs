@@ -100,12 +100,7 @@ pub async fn create_batch(
 
 impl StoredMemory {
     fn rejected(external_id: Option<String>, error: String) -> Self {
-        Self {
-            external_id,
-            id: None,
-            status: StoredStatus::Rejected,
-            error: Some(error),
-        }
+        Self { external_id, id: None, status: StoredStatus::Rejected, error: Some(error) }
     }
 
     fn stored(external_id: Option<String>, stored: Option<Stored>) -> Self {

@@ -68,10 +68,7 @@ pub async fn delete_all(
     Query(query): Query<Confirmation>,
 ) -> Result<Json<Deleted>> {
     if !query.confirm {
-        return Err(Error::field(
-            "confirm",
-            "must be true: this deletes all your memories",
-        ));
+        return Err(Error::field("confirm", "must be true: this deletes all your memories"));
     }
     let deleted = queries::delete_own(&state.ai, user.id).await?;
     Ok(Json(Deleted { deleted }))

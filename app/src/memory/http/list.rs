@@ -57,19 +57,8 @@ pub async fn list(
     user: CurrentUser,
     Query(query): Query<MemoryQuery>,
 ) -> Result<Json<Page<Memory>>> {
-    let filter = Filter {
-        scope: query.scope,
-        persona_id: query.persona_id,
-        character_id: query.character_id,
-    };
+    let filter =
+        Filter { scope: query.scope, persona_id: query.persona_id, character_id: query.character_id };
     let rows = queries::list_own(&state.ai, user.id, filter, query.limit, query.cursor).await?;
-    Ok(Json(Page::of(
-        rows,
-        query.limit,
-        |row| Cursor {
-            at: row.created_at,
-            id: row.id.0,
-        },
-        Memory::from,
-    )))
+    Ok(Json(Page::of(rows, query.limit, |row| Cursor { at: row.created_at, id: row.id.0 }, Memory::from)))
 }

@@ -85,9 +85,7 @@ fn storable(metadata: &Map<String, Value>, (): &()) -> garde::Result {
             "has {size} bytes as JSON, at most {METADATA_BYTES_MAX} are allowed"
         )));
     }
-    let has_nul = metadata
-        .iter()
-        .any(|(key, value)| key.contains('\0') || holds_nul(value));
+    let has_nul = metadata.iter().any(|(key, value)| key.contains('\0') || holds_nul(value));
     if has_nul {
         return Err(garde::Error::new("must not contain the NUL character"));
     }
@@ -98,9 +96,7 @@ fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(values) => values.iter().any(holds_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(key, value)| key.contains('\0') || holds_nul(value)),
+        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || holds_nul(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

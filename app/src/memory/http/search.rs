@@ -34,10 +34,7 @@ pub struct SearchMemories {
     #[schema(minimum = 1, maximum = 200, default = 10)]
     pub limit: u64,
     /// Only memories with one of these labels, 1 to 50; absent means all you may see.
-    #[garde(
-        length(min = 1, max = 50),
-        inner(inner(length(chars, max = 100), custom(no_nul)))
-    )]
+    #[garde(length(min = 1, max = 50), inner(inner(length(chars, max = 100), custom(no_nul))))]
     #[schema(min_items = 1, max_items = 50)]
     pub scopes: Option<Vec<String>>,
     /// Memories of this persona and those of none; absent means of any of yours.
@@ -103,10 +100,7 @@ pub async fn search(
         vector: vector(&state, request.query, request.embedding).await?,
         limit: request.limit,
         scopes: request.scopes,
-        pair: Pair::Of {
-            persona_id: request.persona_id,
-            character_id: request.character_id,
-        },
+        pair: Pair::Of { persona_id: request.persona_id, character_id: request.character_id },
     };
     let found = find(&state, &user.audience(), wanted).await?;
     Ok(Json(MemoryHits {
@@ -132,11 +126,7 @@ impl From<Neighbour<Hit>> for MemoryHit {
     }
 }
 
-async fn vector(
-    state: &AppState,
-    query: Option<String>,
-    embedding: Option<Vec<f32>>,
-) -> Result<Vec<f32>> {
+async fn vector(state: &AppState, query: Option<String>, embedding: Option<Vec<f32>>) -> Result<Vec<f32>> {
     match (query, embedding) {
         (Some(query), None) => Ok(state.models.embed_query(&query).await?),
         (None, Some(vector)) => {
@@ -150,10 +140,7 @@ async fn vector(
                 format!("has {given} numbers, the embedding space has {expected} dimensions"),
             ))
         }
-        _ => Err(Error::field(
-            "query",
-            "give exactly one of query and embedding",
-        )),
+        _ => Err(Error::field("query", "give exactly one of query and embedding")),
     }
 }
 
@@ -163,9 +150,7 @@ fn finite(vector: &[f32], (): &()) -> garde::Result {
         return Err(garde::Error::new("holds a number that is not finite"));
     }
     if !vector.is_empty() && vector.iter().all(|number| *number == 0.0) {
-        return Err(garde::Error::new(
-            "is the zero vector, which has no direction",
-        ));
+        return Err(garde::Error::new("is the zero vector, which has no direction"));
     }
     Ok(())
 }
