@@ -132,7 +132,7 @@ impl Worker {
                 return;
             }
             while let Ok(query) = self.queries.try_recv() {
-                self.batch(VecDeque::from([query]));
+                self.query(query);
             }
             while self.begun.len() < QUEUE
                 && let Ok(request) = self.passages.try_recv()
@@ -157,13 +157,24 @@ impl Worker {
             }
         });
         match next {
-            Some((EmbedKind::Query, query)) => {
-                self.batch(VecDeque::from([query]));
-            }
+            Some((EmbedKind::Query, query)) => self.query(query),
             Some((EmbedKind::Passage, request)) => self.begun.push_back(request),
             None => return false,
         }
         true
+    }
+
+    /// Answers a question, and with it all that wait by now.
+    fn query(&mut self, first: Request) {
+        let mut open = VecDeque::from([first]);
+        while !open.is_empty() {
+            while open.len() < QUEUE
+                && let Ok(query) = self.queries.try_recv()
+            {
+                open.push_back(query);
+            }
+            open = self.batch(open);
+        }
     }
 
     /// Embeds one batch from the front of `requests`, answers those that are

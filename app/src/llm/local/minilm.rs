@@ -12,10 +12,11 @@ use tokenizers::Tokenizer;
 
 use super::engine::{Engine, Vectors};
 use super::gemm::{Blocks, Gemm, Matrix, Panels};
-use super::kernels::{add_and_norm, gelu, softmax, sum_rows, to_unit_length};
+use super::kernels::{add_and_norm, gelu, softmax, sum_rows};
 use super::weights::{HEAD, HEADS, HIDDEN, Layer, Linear, WINDOW, Weights, damaged, missing};
 use crate::error::Result;
 use crate::llm::ModelError;
+use crate::llm::unit::to_unit_length;
 
 /// Tokens of a group: enough rows for the products to be efficient, few
 /// enough for the rows to stay in a core's cache.
