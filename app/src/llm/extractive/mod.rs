@@ -24,7 +24,8 @@ const SIMILARITY_WEIGHT: f32 = 0.5;
 /// What being the first sentence of a passage counts; later ones count less and less.
 const POSITION_WEIGHT: f32 = 0.1;
 
-const NOTHING: &str = "I found nothing in your documents or in what you told me that speaks to this question.";
+const NOTHING: &str =
+    "I found nothing in your documents or in what you told me that speaks to this question.";
 
 /// A retrieved passage. In prompt order: passage `i` is cited as `[i + 1]`.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +98,8 @@ struct Candidate {
 }
 
 fn recollect(memories: &[Recollection<'_>], floor: f32) -> Vec<String> {
-    let mut near: Vec<&Recollection<'_>> = memories.iter().filter(|memory| memory.similarity >= floor).collect();
+    let mut near: Vec<&Recollection<'_>> =
+        memories.iter().filter(|memory| memory.similarity >= floor).collect();
     near.sort_by(|one, other| other.similarity.total_cmp(&one.similarity));
     let mut told: Vec<String> = Vec::new();
     for memory in near {
@@ -123,7 +125,9 @@ fn quote(question: &str, passages: &[Passage<'_>], floor: f32, room: usize) -> V
         if chosen.len() == SENTENCES_MAX || candidate.score < WORTH_QUOTING * best {
             break;
         }
-        let known = chosen.iter().any(|other| likeness(&candidate.terms, &other.terms) >= SAME || other.text == candidate.text);
+        let known = chosen
+            .iter()
+            .any(|other| likeness(&candidate.terms, &other.terms) >= SAME || other.text == candidate.text);
         let length = candidate.text.chars().count();
         if known || (length > left && !chosen.is_empty()) {
             continue;
@@ -153,7 +157,8 @@ fn candidates(question: &BTreeSet<String>, passages: &[Passage<'_>], floor: f32)
     let weights = weights(question, &candidates);
     let all: f32 = weights.values().sum();
     for (candidate, place) in candidates.iter_mut().zip(places) {
-        let held: f32 = question.intersection(&candidate.terms).filter_map(|term| weights.get(term.as_str())).sum();
+        let held: f32 =
+            question.intersection(&candidate.terms).filter_map(|term| weights.get(term.as_str())).sum();
         let coverage = if all > 0.0 { held / all } else { 0.0 };
         #[expect(clippy::cast_precision_loss, reason = "a count of sentences")]
         let position = POSITION_WEIGHT / (1 + place) as f32;

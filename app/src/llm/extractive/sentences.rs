@@ -2,9 +2,9 @@
 
 /// Words after which a full stop does not end a sentence, without their last one.
 const ABBREVIATIONS: &[&str] = &[
-    "approx", "art", "cf", "co", "corp", "dept", "dr", "e.g", "ed", "eq", "est", "fig", "i.e", "inc", "jr", "ltd", "mr", "mrs",
-    "ms", "no", "nos", "p", "pp", "prof", "ref", "sec", "sr", "st", "u.k", "u.s", "viz", "vol", "vs", "jan", "feb", "mar", "apr",
-    "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
+    "approx", "art", "cf", "co", "corp", "dept", "dr", "e.g", "ed", "eq", "est", "fig", "i.e", "inc", "jr",
+    "ltd", "mr", "mrs", "ms", "no", "nos", "p", "pp", "prof", "ref", "sec", "sr", "st", "u.k", "u.s", "viz",
+    "vol", "vs", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
 ];
 
 /// The sentences of a text, in order, each a part of it. Headings are left
@@ -141,7 +141,8 @@ fn marker(line: &str) -> Option<usize> {
         return line.find(' ').map(|space| space + 1);
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-    let is_number = (1..=3).contains(&digits) && (line[digits..].starts_with(". ") || line[digits..].starts_with(") "));
+    let is_number =
+        (1..=3).contains(&digits) && (line[digits..].starts_with(". ") || line[digits..].starts_with(") "));
     is_number.then_some(digits + 2)
 }
 
@@ -154,7 +155,10 @@ fn cut<'a>(paragraph: &'a str, found: &mut Vec<&'a str>) {
         }
         // What closes a quotation or a bracket belongs to the sentence, and so
         // does the marker of a citation.
-        while characters.next_if(|(_, next)| matches!(next, '.' | '!' | '?' | '"' | '\'' | ')' | ']' | '”' | '’' | '»')).is_some() {}
+        while characters
+            .next_if(|(_, next)| matches!(next, '.' | '!' | '?' | '"' | '\'' | ')' | ']' | '”' | '’' | '»'))
+            .is_some()
+        {}
         let end = characters.peek().map_or(paragraph.len(), |(index, _)| *index);
         if is_end(character, &paragraph[start..index], &paragraph[end..]) {
             found.push(paragraph[start..end].trim());
@@ -179,7 +183,10 @@ fn is_end(mark: char, before: &str, after: &str) -> bool {
     if mark != '.' {
         return true;
     }
-    let word = before.rsplit(|character: char| character.is_whitespace() || character == '(').next().unwrap_or_default();
+    let word = before
+        .rsplit(|character: char| character.is_whitespace() || character == '(')
+        .next()
+        .unwrap_or_default();
     let is_initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
     // An abbreviation at the very end of a text ends the sentence too.
     after.trim().is_empty() || !(is_initial || ABBREVIATIONS.contains(&word.to_lowercase().as_str()))

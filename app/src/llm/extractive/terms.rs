@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 const STOP_WORDS: &[&str] = &[
-    "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "but", "by",
-    "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "he", "her", "his", "how", "i", "if", "in", "into",
-    "is", "it", "its", "me", "my", "no", "not", "of", "on", "or", "our", "s", "she", "should", "so", "some", "t", "tell", "than",
-    "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "us", "was", "we", "were", "what",
-    "when", "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
+    "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because",
+    "been", "but", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "he",
+    "her", "his", "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "no", "not", "of", "on",
+    "or", "our", "s", "she", "should", "so", "some", "t", "tell", "than", "that", "the", "their", "them",
+    "then", "there", "these", "they", "this", "those", "to", "us", "was", "we", "were", "what", "when",
+    "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
 ];
 
 /// Longest first, so that the longest that fits is taken off.
 const ENDINGS: [&str; 23] = [
-    "ization", "ations", "ation", "ating", "ingly", "ement", "ments", "ated", "ator", "edly", "ment", "ions", "ate", "ied", "ies",
-    "ing", "ion", "ed", "er", "ie", "ly", "e", "y",
+    "ization", "ations", "ation", "ating", "ingly", "ement", "ments", "ated", "ator", "edly", "ment", "ions",
+    "ate", "ied", "ies", "ing", "ion", "ed", "er", "ie", "ly", "e", "y",
 ];
 
 /// The distinct terms of a text. Ordered, so that nothing depends on hashing.
@@ -49,7 +50,12 @@ mod tests {
 
     #[test]
     fn variants_meet() {
-        for (one, other) in [("correlations", "correlated"), ("measures", "measuring"), ("portfolios", "portfolio"), ("volatilities", "volatility")] {
+        for (one, other) in [
+            ("correlations", "correlated"),
+            ("measures", "measuring"),
+            ("portfolios", "portfolio"),
+            ("volatilities", "volatility"),
+        ] {
             assert_eq!(stem(one), stem(other), "{one} {other}");
         }
     }

@@ -18,7 +18,10 @@ fn prose_is_cut_at_sentences_and_nowhere_else() {
 
 #[test]
 fn a_sentence_may_span_lines_and_a_paragraph_ends_one() {
-    assert_eq!(sentences("One sentence\nover two lines\n\nAnother without an end"), ["One sentence\nover two lines", "Another without an end"]);
+    assert_eq!(
+        sentences("One sentence\nover two lines\n\nAnother without an end"),
+        ["One sentence\nover two lines", "Another without an end"]
+    );
 }
 
 #[test]
@@ -39,7 +42,18 @@ fn markdown_is_understood() {
 
 #[test]
 fn odd_texts_are_no_problem() {
-    for text in ["", " \n", "...", "# Only a heading", "```\nnever closed", "日本語。もう一つ。", "é. É!", "[", "|", "~~~"] {
+    for text in [
+        "",
+        " \n",
+        "...",
+        "# Only a heading",
+        "```\nnever closed",
+        "日本語。もう一つ。",
+        "é. É!",
+        "[",
+        "|",
+        "~~~",
+    ] {
         for sentence in sentences(text) {
             assert!(text.contains(sentence));
         }
@@ -51,11 +65,20 @@ fn odd_texts_are_no_problem() {
 fn the_best_sentence_is_quoted_with_its_citation() {
     let passages = [
         passage("Bonds pay interest. Their price falls when rates rise.", 0.5),
-        passage("# Beta\n\nBeta measures how a holding moves with the market. It was first used long ago.", 0.6),
+        passage(
+            "# Beta\n\nBeta measures how a holding moves with the market. It was first used long ago.",
+            0.6,
+        ),
     ];
     let answer = answer("What does beta measure?", &passages, &[], 0.3);
     assert!(answer.grounded);
-    assert!(answer.text.starts_with("From your documents: Beta measures how a holding moves with the market. [2]"), "{}", answer.text);
+    assert!(
+        answer
+            .text
+            .starts_with("From your documents: Beta measures how a holding moves with the market. [2]"),
+        "{}",
+        answer.text
+    );
 }
 
 #[test]
@@ -100,6 +123,9 @@ fn markers_of_the_source_are_not_taken_for_ours() {
 #[test]
 fn an_answer_sentence_finds_its_source() {
     let text = "The fund began in 1999. Its fee is 0.35 percent a year. It holds 500 stocks.";
-    assert_eq!(best_sentence("The yearly fee of the fund is 0.35 percent [1].", text), Some("Its fee is 0.35 percent a year."));
+    assert_eq!(
+        best_sentence("The yearly fee of the fund is 0.35 percent [1].", text),
+        Some("Its fee is 0.35 percent a year.")
+    );
     assert_eq!(best_sentence("Unrelated words only", text), None);
 }

@@ -56,7 +56,8 @@ impl Front {
         let worker = Worker {
             engine: engine.clone(),
             dimensions: facts.space.dimensions as usize,
-            batch_bytes: (BATCH_TOKENS_PER_THREAD * rayon::current_num_threads()).min(BATCH_TOKENS_MAX) * BYTES_PER_TOKEN,
+            batch_bytes: (BATCH_TOKENS_PER_THREAD * rayon::current_num_threads()).min(BATCH_TOKENS_MAX)
+                * BYTES_PER_TOKEN,
             window_bytes: facts.max_tokens * BYTES_PER_TOKEN,
             queries: waiting_queries,
             passages: waiting_passages,
@@ -244,7 +245,9 @@ impl Worker {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.engine.embed(texts)))
             .unwrap_or_else(|_| Err(failed("the embedding model failed on a text".to_owned())));
         let Vectors { vectors, tokens } = outcome?;
-        let sound = |vector: &Vec<f32>| vector.len() == self.dimensions && vector.iter().all(|value| value.is_finite());
+        let sound = |vector: &Vec<f32>| {
+            vector.len() == self.dimensions && vector.iter().all(|value| value.is_finite())
+        };
         if vectors.len() != texts.len() || tokens.len() != texts.len() || !vectors.iter().all(sound) {
             return Err(failed("the embedding model made a vector that is not one".to_owned()));
         }

@@ -4,6 +4,8 @@
 //! at run time. Sums are kept in [`LANES`] independent parts, because the
 //! compiler may not reorder a plain floating-point sum.
 
+#![expect(clippy::inline_always, reason = "what is not inlined is not compiled for the instruction set")]
+
 use pulp::Arch;
 
 const LANES: usize = 16;
@@ -145,8 +147,8 @@ mod tests {
 
     #[test]
     fn exp_is_exact_to_single_precision() {
-        for step in 0..8700 {
-            let x = -(step as f32) / 100.0;
+        for step in 0..8700_u16 {
+            let x = -f32::from(step) / 100.0;
             let exact = f64::from(x).exp();
             assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "exp({x})");
         }
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn softmax_sums_to_one_and_leaves_the_padding() {
-        let mut rows: Vec<f32> = (0..64).map(|step| step as f32).collect();
+        let mut rows: Vec<f32> = (0..64_u8).map(f32::from).collect();
         softmax(Arch::new(), &mut rows, 32, 20);
         for row in rows.chunks(32) {
             assert!((row[..20].iter().sum::<f32>() - 1.0).abs() < 1e-6);
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_normalised_row_has_mean_zero_and_variance_one() {
-        let mut row: Vec<f32> = (0..384).map(|step| (step % 7) as f32).collect();
+        let mut row: Vec<f32> = (0..384_u16).map(|step| f32::from(step % 7)).collect();
         let more = row.clone();
         add_and_norm(Arch::new(), &mut row, &more, &[1.0; 384], &[0.0; 384]);
         let mean = row.iter().sum::<f32>() / 384.0;

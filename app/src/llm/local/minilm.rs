@@ -50,11 +50,13 @@ impl MiniLm {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         let bytes = std::fs::read(&path).map_err(|error| missing(&path, &error))?;
-        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| damaged(&path, &error.to_string()))?;
+        let mut tokenizer =
+            Tokenizer::from_bytes(bytes).map_err(|error| damaged(&path, &error.to_string()))?;
         // The file asks for a fixed length; texts are cut in here and never padded.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| damaged(&path, &error.to_string()))?;
-        let special = |token| tokenizer.token_to_id(token).ok_or_else(|| damaged(&path, "a special token is missing"));
+        let special =
+            |token| tokenizer.token_to_id(token).ok_or_else(|| damaged(&path, "a special token is missing"));
         let (first, last) = (special("[CLS]")?, special("[SEP]")?);
         let gemm = Gemm::new();
         let weights = Weights::read(&folder.join("model.safetensors"), gemm)?;
@@ -163,7 +165,8 @@ impl MiniLm {
 
 impl Engine for MiniLm {
     fn embed(&self, texts: &[&str]) -> Result<Vectors, ModelError> {
-        let texts: Vec<Vec<u32>> = texts.par_iter().map(|text| self.tokenize(text)).collect::<Result<_, _>>()?;
+        let texts: Vec<Vec<u32>> =
+            texts.par_iter().map(|text| self.tokenize(text)).collect::<Result<_, _>>()?;
         let tokens: usize = texts.iter().map(Vec::len).sum();
         let share = (tokens / rayon::current_num_threads()).clamp(GROUP_TOKENS_MIN, GROUP_TOKENS);
         let groups = groups(&texts, share);

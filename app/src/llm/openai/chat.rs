@@ -60,7 +60,10 @@ impl Chat {
         Ok(once(async { Ok(first) }).chain(rest).boxed())
     }
 
-    async fn open(&self, body: &ChatBody<'_>) -> Result<BoxStream<'static, Result<Chunk, OpenAIError>>, ModelError> {
+    async fn open(
+        &self,
+        body: &ChatBody<'_>,
+    ) -> Result<BoxStream<'static, Result<Chunk, OpenAIError>>, ModelError> {
         let mut body = body.clone();
         if self.asks_usage.load(Ordering::Relaxed) {
             body.stream_options = Some(StreamOptions { include_usage: true });
@@ -75,7 +78,10 @@ impl Chat {
         Ok(events)
     }
 
-    async fn send(&self, body: &ChatBody<'_>) -> Result<BoxStream<'static, Result<Chunk, OpenAIError>>, ModelError> {
+    async fn send(
+        &self,
+        body: &ChatBody<'_>,
+    ) -> Result<BoxStream<'static, Result<Chunk, OpenAIError>>, ModelError> {
         let chat = self.connection.streaming.chat();
         let events = chat.create_stream_byot::<_, Chunk>(body).await;
         Ok(events.map_err(|error| self.connection.failure(error))?.boxed())

@@ -109,7 +109,10 @@ impl Remote {
             let mut vector = row.embedding;
             if vector.len() != expected {
                 let model = &self.space.model;
-                return malformed(format!("{model} made a vector of length {}, expected {expected}", vector.len()));
+                return malformed(format!(
+                    "{model} made a vector of length {}, expected {expected}",
+                    vector.len()
+                ));
             }
             if !unit::to_unit_length(&mut vector) {
                 return malformed("a vector is zero or holds a value that is no number".to_owned());

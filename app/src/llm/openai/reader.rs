@@ -91,7 +91,9 @@ impl Reader {
         // One answer was asked for, so there is one choice.
         if let Some(choice) = chunk.choices.and_then(|choices| choices.into_iter().next()) {
             let content = choice.delta.and_then(|delta| delta.content);
-            if let Some(text) = content.as_ref().and_then(|content| content.as_str()).filter(|text| !text.is_empty()) {
+            if let Some(text) =
+                content.as_ref().and_then(|content| content.as_str()).filter(|text| !text.is_empty())
+            {
                 self.ready.push_back(ChatDelta::Text(text.to_owned()));
             }
             // Some servers send an empty reason with every event.

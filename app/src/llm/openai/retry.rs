@@ -37,10 +37,15 @@ fn wait(error: &ModelError, tried: u32) -> Option<Duration> {
         ModelError::RateLimited { retry_after_s: Some(seconds), .. } => {
             Some(Duration::from_secs(*seconds)).filter(|wait| *wait <= LONGEST_RETRY_AFTER)
         }
-        ModelError::RateLimited { .. } | ModelError::Unreachable { .. } | ModelError::Cut => Some(pause(tried)),
+        ModelError::RateLimited { .. } | ModelError::Unreachable { .. } | ModelError::Cut => {
+            Some(pause(tried))
+        }
         ModelError::Refused { status, .. } if *status >= 500 => Some(pause(tried)),
         // A time-out has cost its time already.
-        ModelError::TimedOut { .. } | ModelError::Refused { .. } | ModelError::Malformed { .. } | ModelError::Local { .. } => None,
+        ModelError::TimedOut { .. }
+        | ModelError::Refused { .. }
+        | ModelError::Malformed { .. }
+        | ModelError::Local { .. } => None,
     }
 }
 

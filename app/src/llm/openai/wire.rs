@@ -58,6 +58,7 @@ pub(super) struct Delta {
 
 /// Counts, each of which a server may leave out.
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the wire format")]
 pub(super) struct WireUsage {
     pub prompt_tokens: Option<u32>,
     pub completion_tokens: Option<u32>,

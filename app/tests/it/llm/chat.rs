@@ -10,7 +10,7 @@ use tandem::llm::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ModelError, Ro
 use super::settings;
 use crate::support::model::{End, ModelServer, Script};
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 fn chat(settings: &Models) -> Arc<dyn ChatModel> {
     openai::chat_from_settings(settings).unwrap().unwrap()
@@ -18,7 +18,10 @@ fn chat(settings: &Models) -> Arc<dyn ChatModel> {
 
 fn question() -> ChatRequest {
     let message = |role, content: &str| ChatMessage { role, content: content.to_owned() };
-    ChatRequest { model: None, messages: vec![message(Role::System, "Be brief."), message(Role::User, "Why?")] }
+    ChatRequest {
+        model: None,
+        messages: vec![message(Role::System, "Be brief."), message(Role::User, "Why?")],
+    }
 }
 
 /// Reads an answer: the text, the usage, and the error that ended it.
@@ -62,7 +65,9 @@ async fn an_answer_streams_with_its_usage() {
     assert_eq!(text, "Hello");
     assert_eq!(usage, Some(Usage { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 }));
     let request = &server.requests()[0];
-    let expected = [("system", "Be brief."), ("user", "Why?")].map(|(role, content)| (role.to_owned(), content.to_owned()));
+    let expected = [("system", "Be brief."), ("user", "Why?")]
+        .map(|(role, content)| (role.to_owned(), content.to_owned()));
+    assert_eq!(request.path, "/v1/chat/completions");
     assert_eq!(request.messages(), expected);
     assert_eq!(request.headers["authorization"], "Bearer sk-secret-of-the-tests");
     assert_eq!(request.body["model"], chat.model());
@@ -166,7 +171,10 @@ async fn garbage_is_malformed() {
 #[tokio::test]
 async fn an_error_inside_the_stream_is_a_refusal() {
     let (_, _, error) = once(Script::reply(["a"]).end(End::Error)).await;
-    assert!(matches!(&error, Some(ModelError::Refused { status: 503, detail }) if detail == "scripted failure"), "{error:?}");
+    assert!(
+        matches!(&error, Some(ModelError::Refused { status: 503, detail }) if detail == "scripted failure"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -218,5 +226,8 @@ async fn nobody_at_the_address_is_unreachable_and_names_no_userinfo() {
     let (_, _, error) = read(&chat(&settings)).await;
     let text = error.as_ref().map(ToString::to_string).unwrap_or_default();
     assert!(matches!(error, Some(ModelError::Unreachable { .. })), "{error:?}");
-    assert!(text.contains("127.0.0.1:9") && !text.contains("hunter2") && !text.contains("somebody"), "{text}");
+    assert!(
+        text.contains("127.0.0.1:9") && !text.contains("hunter2") && !text.contains("somebody"),
+        "{text}"
+    );
 }

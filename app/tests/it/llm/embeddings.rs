@@ -29,7 +29,9 @@ async fn vectors_come_in_order_at_unit_length_in_bounded_batches() {
     for (text, vector) in texts.iter().zip(&answer.vectors) {
         let expected = bag_of_words(text, 1536);
         let length = expected.iter().map(|value| value * value).sum::<f32>().sqrt();
-        assert!(expected.iter().zip(vector).all(|(expected, value)| (expected / length - value).abs() < 1e-6));
+        assert!(
+            expected.iter().zip(vector).all(|(expected, value)| (expected / length - value).abs() < 1e-6)
+        );
     }
     let requests = server.requests();
     assert_eq!(requests.len(), 6);
@@ -43,7 +45,10 @@ async fn a_wrong_length_is_malformed_and_names_both() {
     server.always_embeddings(Script::reply([""; 0]).dimensions(768));
     let error = embedder(&settings(&server)).embed(EmbedKind::Query, texts(1)).await.unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, ModelError::Malformed { .. }) && text.contains("768") && text.contains("1536"), "{text}");
+    assert!(
+        matches!(error, ModelError::Malformed { .. }) && text.contains("768") && text.contains("1536"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +73,11 @@ async fn answers_that_are_no_embeddings_are_malformed() {
 #[tokio::test]
 async fn dimensions_are_sent_when_set_and_left_out_when_refused() {
     let server = ModelServer::start().await;
-    let settings = Models { embedding_model: Some("some-model".to_owned()), embedding_dimensions: Some(64), ..settings(&server) };
+    let settings = Models {
+        embedding_model: Some("some-model".to_owned()),
+        embedding_dimensions: Some(64),
+        ..settings(&server)
+    };
     let embedder = embedder(&settings);
     assert_eq!(embedder.embed(EmbedKind::Query, texts(1)).await.unwrap().vectors[0].len(), 64);
     assert_eq!(server.requests()[0].body["dimensions"], 64);

@@ -11,7 +11,8 @@ const MINILM: &str = "all-MiniLM-L6-v2";
 
 /// Where `make setup` puts the model.
 fn cache_dir() -> PathBuf {
-    std::env::var_os("TANDEM_CACHE_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from)
+    std::env::var_os("TANDEM_CACHE_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from)
 }
 
 fn settings(model: &str) -> Models {
@@ -35,7 +36,12 @@ fn cosine(one: &[f32], other: &[f32]) -> f32 {
 #[tokio::test]
 async fn minilm_gives_the_published_values() {
     let model = load(MINILM);
-    let texts = ["That is a happy person", "That is a very happy person", "That is a happy dog", "Today is a sunny day"];
+    let texts = [
+        "That is a happy person",
+        "That is a very happy person",
+        "That is a happy dog",
+        "Today is a sunny day",
+    ];
     let vectors = embed(&model, &texts).await;
     for (vector, expected) in vectors[1..].iter().zip([0.943, 0.695, 0.257]) {
         let found = cosine(&vectors[0], vector);
@@ -47,7 +53,14 @@ async fn minilm_gives_the_published_values() {
 async fn a_packed_batch_equals_single_texts() {
     let model = load(MINILM);
     let long = "The committee published its yearly report on market risk. ".repeat(60);
-    let texts = ["a", "Risk is the chance of a loss.", &long, "日本語 and émigré, ﬁnally 🙂", "12.5 % of $3,000.00?", &long[..900]];
+    let texts = [
+        "a",
+        "Risk is the chance of a loss.",
+        &long,
+        "日本語 and émigré, ﬁnally 🙂",
+        "12.5 % of $3,000.00?",
+        &long[..900],
+    ];
     let packed = embed(&model, &texts).await;
     for (text, packed) in texts.iter().zip(&packed) {
         let single = &embed(&model, &[text]).await[0];
@@ -128,7 +141,11 @@ fn a_model_that_cannot_be_had_is_an_error_with_a_remedy() {
         let error = local::from_settings(settings, dir).unwrap_err().to_string();
         assert!(expected.iter().all(|part| error.contains(part)), "{error}");
     };
-    check(&settings(MINILM), Path::new("/nowhere"), &["/nowhere/models/all-MiniLM-L6-v2/tokenizer.json", "make setup", "EMBEDDING_MODEL=pocket"]);
+    check(
+        &settings(MINILM),
+        Path::new("/nowhere"),
+        &["/nowhere/models/all-MiniLM-L6-v2/tokenizer.json", "make setup", "EMBEDDING_MODEL=pocket"],
+    );
     check(&settings("bert"), Path::new("/nowhere"), &["bert", MINILM, POCKET]);
     let shorter = Models { embedding_dimensions: Some(256), ..settings(POCKET) };
     check(&shorter, Path::new("/nowhere"), &["256", "384"]);

@@ -1,3 +1,3 @@
 //! What the tests are written with.
 
-pub mod model;
+pub(crate) mod model;
