@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod extractive;
 pub mod local;
 pub mod openai;
+mod unit;
 
 use std::sync::Arc;
 
