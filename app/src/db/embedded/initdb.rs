@@ -50,7 +50,10 @@ pub(super) async fn create(cluster: &Cluster) -> Result<()> {
         return Err(failed(&output));
     }
     if cluster.profile == Profile::Durable {
-        sync(&partial)?;
+        let made = partial.clone();
+        tokio::task::spawn_blocking(move || sync(&made))
+            .await
+            .context("syncing the new cluster")??;
     }
     std::fs::rename(&partial, &cluster.dir).context("naming the new cluster")?;
     if let Some(parent) = cluster
@@ -113,8 +116,10 @@ fn failed(output: &std::process::Output) -> Error {
     } else {
         reasons.join("; ")
     };
-    Error::startup(
-        format!("initdb could not make a cluster: {reason}"),
-        "free disk space, or set DATA_DIR to another folder, or POSTGRES_DIR to another Postgres, as the message above says",
-    )
+    let remedy = if printed.contains("could not look up effective user ID") {
+        "give the user who runs Tandem a line in /etc/passwd, or set DATABASE_URL to a server of your own"
+    } else {
+        "free disk space, or set DATA_DIR to another folder, or POSTGRES_DIR to another Postgres, as the message above says"
+    };
+    Error::startup(format!("initdb could not make a cluster: {reason}"), remedy)
 }

@@ -24,6 +24,7 @@ mod password;
 mod place;
 mod postmaster;
 mod process;
+mod server_log;
 mod supervise;
 mod throwaway;
 mod user;

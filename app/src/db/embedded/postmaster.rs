@@ -1,7 +1,5 @@
 //! The server process: is it there, start it, stop it.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -11,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::cluster::Cluster;
-use super::{flags, process};
+use super::{flags, process, server_log};
 use crate::error::{Context, Error, Result};
 
 /// Longest wait for a server to accept connections, crash recovery included.
@@ -24,7 +22,6 @@ const QUIT_MAX: Duration = Duration::from_secs(5);
 const LEFTOVERS_MAX: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(3);
-const LOG_BYTES_MAX: u64 = 10 * 1024 * 1024;
 const LOG_LINES_SHOWN: usize = 12;
 
 /// A server that was started or adopted.
@@ -72,7 +69,7 @@ impl Postmaster {
         let began = Instant::now();
         loop {
             process::remove_misleading_pid_files(&cluster.dir, &cluster.socket_dir)?;
-            let log_offset = log_length(&cluster.log);
+            let log_offset = server_log::length(&cluster.log);
             let mut child = spawn(cluster)?;
             if wait_until_ready(cluster, &mut child).await? {
                 let pid = pid_of(&child)?;
@@ -85,7 +82,7 @@ impl Postmaster {
             }
             // It ended by itself. Processes of a server that was killed a
             // moment ago need some time to notice; everything else is final.
-            let said = log_since(&cluster.log, log_offset);
+            let said = server_log::since(&cluster.log, log_offset);
             if !said.contains("pre-existing shared memory block") || began.elapsed() > LEFTOVERS_MAX
             {
                 return Err(refused(cluster, &said));
@@ -194,7 +191,7 @@ pub(super) async fn end_detached(cluster: &Cluster) -> Result<()> {
 }
 
 fn spawn(cluster: &Cluster) -> Result<Child> {
-    let log = open_log(&cluster.log)?;
+    let log = server_log::open(&cluster.log)?;
     let mut command = cluster.command("postgres")?;
     command.arg("-D").arg(&cluster.dir);
     for flag in flags::of(cluster, cluster.installation()?.major) {
@@ -241,42 +238,6 @@ fn pid_of(child: &Child) -> Result<Pid> {
     i32::try_from(child.id())
         .map(Pid::from_raw)
         .context("reading the server's pid")
-}
-
-fn open_log(path: &Path) -> Result<File> {
-    let too_long = log_length(path) > LOG_BYTES_MAX;
-    let mut options = OpenOptions::new();
-    options.create(true).mode(0o600);
-    // The server appends for as long as it lives, so the log is cut between lives.
-    if too_long {
-        drop(
-            options
-                .write(true)
-                .truncate(true)
-                .open(path)
-                .context("cutting postgres.log")?,
-        );
-        options.truncate(false);
-    }
-    options.append(true).open(path).map_err(|error| {
-        Error::startup(
-            format!("{} cannot be written: {error}", path.display()),
-            "make DATA_DIR writable for the user who runs Tandem",
-        )
-    })
-}
-
-fn log_length(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |file| file.len())
-}
-
-fn log_since(path: &Path, offset: u64) -> String {
-    let bytes = std::fs::read(path).unwrap_or_default();
-    let start = usize::try_from(offset)
-        .ok()
-        .filter(|start| *start <= bytes.len())
-        .unwrap_or(0);
-    String::from_utf8_lossy(&bytes[start..]).into_owned()
 }
 
 fn refused(cluster: &Cluster, said: &str) -> Error {
