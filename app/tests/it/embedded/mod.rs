@@ -12,13 +12,29 @@ use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{self, Connection};
 use tandem::config::{Embedded, Settings};
 
-/// A folder in /tmp that everybody can enter, removed at the end.
+/// A folder that everybody can enter, removed at the end.
 struct Folder(PathBuf);
+
+/// In memory where there is room: these tests wait mostly for the disk.
+#[cfg(target_os = "linux")]
+fn parent() -> &'static Path {
+    use nix::sys::statvfs::{FsFlags, statvfs};
+    let has_room = statvfs("/dev/shm").is_ok_and(|fs| {
+        fs.blocks_available() * fs.fragment_size() > 4 << 30
+            && !fs.flags().contains(FsFlags::ST_NOEXEC)
+    });
+    Path::new(if has_room { "/dev/shm" } else { "/tmp" })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn parent() -> &'static Path {
+    Path::new("/tmp")
+}
 
 impl Folder {
     fn new() -> Self {
         use std::os::unix::fs::PermissionsExt;
-        let path = Path::new("/tmp").join(format!("tandem-it-{}", uuid::Uuid::now_v7().simple()));
+        let path = parent().join(format!("tandem-it-{}", uuid::Uuid::now_v7().simple()));
         std::fs::create_dir(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
         Self(path)
