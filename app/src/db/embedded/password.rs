@@ -1,6 +1,6 @@
 //! The cluster's password: random, made once, in a 0600 file of `DATA_DIR`.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(super) fn random() -> SecretString {
 }
 
 /// Writes a secret to a new file that only its owner can read.
-pub(super) fn write_private(path: &Path, password: &SecretString) -> std::io::Result<()> {
+pub(super) fn write_private(path: &Path, password: &SecretString) -> std::io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -53,7 +53,7 @@ pub(super) fn write_private(path: &Path, password: &SecretString) -> std::io::Re
         .mode(0o600)
         .open(path)?;
     writeln!(file, "{}", password.expose_secret())?;
-    file.sync_all()
+    Ok(file)
 }
 
 fn make(place: &Place, path: &Path) -> Result<SecretString> {
@@ -61,6 +61,7 @@ fn make(place: &Place, path: &Path) -> Result<SecretString> {
     // By rename: a process killed here leaves no half password behind.
     let partial = path.with_extension("password.new");
     write_private(&partial, &password)
+        .and_then(|file| file.sync_all())
         .and_then(|()| std::fs::rename(&partial, path))
         .map_err(|error| failed(path, &error))?;
     give_to_owner_of(&place.data_dir, path);

@@ -1,15 +1,16 @@
 //! The server process: is it there, start it, stop it.
 
+use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::cluster::Cluster;
-use super::{flags, process, server_log};
+use super::{flags, locks, process, server_log};
 use crate::error::{Context, Error, Result};
 
 /// Longest wait for a server to accept connections, crash recovery included.
@@ -18,8 +19,6 @@ const START_MAX: Duration = Duration::from_mins(1);
 const STOP_MAX: Duration = Duration::from_mins(1);
 /// Then an immediate shutdown, which loses nothing: the next start recovers.
 const QUIT_MAX: Duration = Duration::from_secs(5);
-/// How long processes of a killed server may keep its shared memory.
-const LEFTOVERS_MAX: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(3);
 const LOG_LINES_SHOWN: usize = 12;
@@ -67,28 +66,23 @@ impl Postmaster {
 
     async fn start(cluster: &Cluster) -> Result<Self> {
         let began = Instant::now();
-        loop {
-            process::remove_misleading_pid_files(&cluster.dir, &cluster.socket_dir)?;
-            let log_offset = server_log::length(&cluster.log);
-            let mut child = spawn(cluster)?;
-            if wait_until_ready(cluster, &mut child).await? {
-                let pid = pid_of(&child)?;
-                tracing::debug!(%pid, took_ms = began.elapsed().as_millis(), "started the embedded Postgres");
-                return Ok(Self {
-                    pid,
-                    socket_dir: cluster.socket_dir.clone(),
-                    child: Some(child),
-                });
-            }
-            // It ended by itself. Processes of a server that was killed a
-            // moment ago need some time to notice; everything else is final.
-            let said = server_log::since(&cluster.log, log_offset);
-            if !said.contains("pre-existing shared memory block") || began.elapsed() > LEFTOVERS_MAX
-            {
-                return Err(refused(cluster, &said));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        let lock = locks::of_server(cluster).await?;
+        process::remove_misleading_pid_files(&cluster.dir, &cluster.socket_dir)?;
+        let log_offset = server_log::length(&cluster.log);
+        let mut child = spawn(cluster, lock)?;
+        if !wait_until_ready(cluster, &mut child).await? {
+            return Err(refused(
+                cluster,
+                &server_log::since(&cluster.log, log_offset),
+            ));
         }
+        let pid = pid_of(&child)?;
+        tracing::debug!(%pid, took_ms = began.elapsed().as_millis(), "started the embedded Postgres");
+        Ok(Self {
+            pid,
+            socket_dir: cluster.socket_dir.clone(),
+            child: Some(child),
+        })
     }
 
     /// Whether the process is still there. Reaps it when it was our child.
@@ -190,7 +184,7 @@ pub(super) async fn end_detached(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn spawn(cluster: &Cluster) -> Result<Child> {
+fn spawn(cluster: &Cluster, lock: File) -> Result<Child> {
     let log = server_log::open(&cluster.log)?;
     let mut command = cluster.command("postgres")?;
     command.arg("-D").arg(&cluster.dir);
@@ -198,7 +192,7 @@ fn spawn(cluster: &Cluster) -> Result<Child> {
         command.arg("-c").arg(flag);
     }
     command
-        .stdin(Stdio::null())
+        .stdin(lock)
         .stdout(log.try_clone().context("sharing the log file")?)
         .stderr(log)
         // Its own group: Ctrl-C in the terminal stops Tandem first, and Tandem stops the server.

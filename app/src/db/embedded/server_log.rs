@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::user::give_to_owner_of;
 use crate::error::{Context, Error, Result};
 
 const BYTES_MAX: u64 = 10 * 1024 * 1024;
@@ -14,7 +15,7 @@ pub(super) fn open(path: &Path) -> Result<File> {
     if length(path) > BYTES_MAX {
         File::create(path).context("cutting postgres.log")?;
     }
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o600)
@@ -24,7 +25,9 @@ pub(super) fn open(path: &Path) -> Result<File> {
                 format!("{} cannot be written: {error}", path.display()),
                 "make DATA_DIR writable for the user who runs Tandem",
             )
-        })
+        })?;
+    give_to_owner_of(path.parent().unwrap_or(path), path);
+    Ok(file)
 }
 
 /// Where the next line goes.

@@ -120,6 +120,28 @@ async fn a_data_dir_removed_under_a_running_server_starts_anew() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_seen_only_by_its_lock_is_never_doubled() {
+    let folder = Folder::new();
+    let settings = settings(&folder.join("data"));
+    let open = || EmbeddedServer::open(&settings, Purpose::Command);
+    open().await.unwrap().close().await.unwrap();
+    // What a server in another container on the same volume looks like from here.
+    let lock = std::fs::File::open(folder.join("data/postgres.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let refusal = open().await.unwrap_err().to_string();
+    assert!(refusal.contains("another container"), "{refusal}");
+    drop(lock);
+    let server = open().await.unwrap();
+    let held = std::fs::File::open(folder.join("data/postgres.lock")).unwrap();
+    assert!(held.try_lock().is_err(), "the server holds it itself");
+    server.close().await.unwrap();
+    assert!(
+        held.try_lock().is_ok(),
+        "and lets it go with its last process"
+    );
+}
+
+#[tokio::test]
 async fn an_unfinished_first_start_is_begun_again() {
     let folder = Folder::new();
     std::fs::create_dir_all(folder.join("data/postgres.new/base")).unwrap();
