@@ -47,8 +47,7 @@ impl ServeLock {
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut pid = String::new();
-                file.read_to_string(&mut pid)
-                    .context("reading serve.lock")?;
+                file.read_to_string(&mut pid).context("reading serve.lock")?;
                 let (dir, pid) = (place.data_dir.display(), pid.trim());
                 Err(Error::startup(
                     format!("another tandem serve (pid {pid}) is running on DATA_DIR {dir}"),

@@ -26,10 +26,7 @@ pub(super) fn of(place: &Place, has_cluster: bool) -> Result<SecretString> {
         }
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path, &error)),
         _ if has_cluster => Err(Error::startup(
-            format!(
-                "the password of the embedded Postgres, {}, is missing or empty",
-                path.display()
-            ),
+            format!("the password of the embedded Postgres, {}, is missing or empty", path.display()),
             "restore that file from a backup of DATA_DIR, or move DATA_DIR away to start with an empty one",
         )),
         _ => make(place, &path),
@@ -47,11 +44,7 @@ pub(super) fn write_private(path: &Path, password: &SecretString) -> std::io::Re
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     writeln!(file, "{}", password.expose_secret())?;
     Ok(file)
 }

@@ -49,11 +49,7 @@ impl Postmaster {
             match found.status.as_str() {
                 "ready" | "standby" => {
                     tracing::debug!(pid = %found.pid, "attached to the running embedded Postgres");
-                    return Ok(Self {
-                        pid: found.pid,
-                        socket_dir: found.socket_dir,
-                        child: None,
-                    });
+                    return Ok(Self { pid: found.pid, socket_dir: found.socket_dir, child: None });
                 }
                 // Starting (then it becomes ready) or stopping (then it goes away).
                 _ if Instant::now() < deadline => tokio::time::sleep(POLL).await,
@@ -71,18 +67,11 @@ impl Postmaster {
         let log_offset = server_log::length(&cluster.log);
         let mut child = spawn(cluster, lock)?;
         if !wait_until_ready(cluster, &mut child).await? {
-            return Err(refused(
-                cluster,
-                &server_log::since(&cluster.log, log_offset),
-            ));
+            return Err(refused(cluster, &server_log::since(&cluster.log, log_offset)));
         }
         let pid = pid_of(&child)?;
         tracing::debug!(%pid, took_ms = began.elapsed().as_millis(), "started the embedded Postgres");
-        Ok(Self {
-            pid,
-            socket_dir: cluster.socket_dir.clone(),
-            child: Some(child),
-        })
+        Ok(Self { pid, socket_dir: cluster.socket_dir.clone(), child: Some(child) })
     }
 
     /// Whether the process is still there. Reaps it when it was our child.
@@ -98,11 +87,7 @@ impl Postmaster {
         if !self.is_alive(dir)
             && let Some(found) = running(dir)
         {
-            *self = Self {
-                pid: found.pid,
-                socket_dir: found.socket_dir,
-                child: None,
-            };
+            *self = Self { pid: found.pid, socket_dir: found.socket_dir, child: None };
         }
     }
 
@@ -150,20 +135,15 @@ fn running(dir: &Path) -> Option<PidFile> {
     // Lines: pid, data directory, start time, port, socket folder, address, shared memory, status.
     let socket_dir = PathBuf::from(lines.nth(3).unwrap_or_default());
     let status = lines.nth(2).unwrap_or("starting").trim().to_owned();
-    Some(PidFile {
-        pid,
-        socket_dir,
-        status,
-    })
+    Some(PidFile { pid, socket_dir, status })
 }
 
 /// Ends a server whose `postmaster.pid` is gone, most likely with all of its
 /// data (`rm -rf` of a `DATA_DIR` in use). It must not write into a successor's
 /// files. An immediate shutdown loses nothing that was committed.
 pub(super) async fn end_detached(cluster: &Cluster) -> Result<()> {
-    let is_detached = |pid: &Pid| {
-        process::is_postmaster_of(*pid, &cluster.dir) && running(&cluster.dir).is_none()
-    };
+    let is_detached =
+        |pid: &Pid| process::is_postmaster_of(*pid, &cluster.dir) && running(&cluster.dir).is_none();
     let Some(pid) = process::socket_holder(&cluster.socket_dir).filter(is_detached) else {
         return Ok(());
     };
@@ -173,9 +153,7 @@ pub(super) async fn end_detached(cluster: &Cluster) -> Result<()> {
     while process::is_postmaster_of(pid, &cluster.dir) {
         if Instant::now() > deadline {
             return Err(Error::startup(
-                format!(
-                    "process {pid} is a Postgres whose files were removed, and it does not stop"
-                ),
+                format!("process {pid} is a Postgres whose files were removed, and it does not stop"),
                 format!("kill -9 {pid}, then start again"),
             ));
         }
@@ -210,11 +188,7 @@ async fn wait_until_ready(cluster: &Cluster, child: &mut Child) -> Result<bool> 
     let deadline = Instant::now() + START_MAX;
     let pid = pid_of(child)?;
     loop {
-        if child
-            .try_wait()
-            .context("watching the embedded Postgres")?
-            .is_some()
-        {
+        if child.try_wait().context("watching the embedded Postgres")?.is_some() {
             return Ok(false);
         }
         if running(&cluster.dir).is_some_and(|found| found.pid == pid && found.status == "ready") {
@@ -229,9 +203,7 @@ async fn wait_until_ready(cluster: &Cluster, child: &mut Child) -> Result<bool> 
 }
 
 fn pid_of(child: &Child) -> Result<Pid> {
-    i32::try_from(child.id())
-        .map(Pid::from_raw)
-        .context("reading the server's pid")
+    i32::try_from(child.id()).map(Pid::from_raw).context("reading the server's pid")
 }
 
 fn refused(cluster: &Cluster, said: &str) -> Error {
@@ -240,26 +212,14 @@ fn refused(cluster: &Cluster, said: &str) -> Error {
     let remedy = if said.contains("No space left on device") {
         "free disk space where DATA_DIR is, then start again".to_owned()
     } else {
-        format!(
-            "do what the lines above ask for; the whole log is {}",
-            cluster.log.display()
-        )
+        format!("do what the lines above ask for; the whole log is {}", cluster.log.display())
     };
-    Error::startup(
-        format!("the embedded Postgres did not start:\n    {shown}"),
-        remedy,
-    )
+    Error::startup(format!("the embedded Postgres did not start:\n    {shown}"), remedy)
 }
 
 fn stuck(cluster: &Cluster, pid: Pid, status: &str) -> Error {
     Error::startup(
-        format!(
-            "the embedded Postgres (pid {pid}) has been {status} for {} s",
-            START_MAX.as_secs()
-        ),
-        format!(
-            "it may be recovering: wait and start again; {} shows what it does",
-            cluster.log.display()
-        ),
+        format!("the embedded Postgres (pid {pid}) has been {status} for {} s", START_MAX.as_secs()),
+        format!("it may be recovering: wait and start again; {} shows what it does", cluster.log.display()),
     )
 }

@@ -15,17 +15,12 @@ pub(super) fn open(path: &Path) -> Result<File> {
     if length(path) > BYTES_MAX {
         File::create(path).context("cutting postgres.log")?;
     }
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| {
-            Error::startup(
-                format!("{} cannot be written: {error}", path.display()),
-                "make DATA_DIR writable for the user who runs Tandem",
-            )
-        })?;
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| {
+        Error::startup(
+            format!("{} cannot be written: {error}", path.display()),
+            "make DATA_DIR writable for the user who runs Tandem",
+        )
+    })?;
     give_to_owner_of(path.parent().unwrap_or(path), path);
     Ok(file)
 }
@@ -38,9 +33,6 @@ pub(super) fn length(path: &Path) -> u64 {
 /// What was printed since the log had `offset` bytes.
 pub(super) fn since(path: &Path, offset: u64) -> String {
     let bytes = std::fs::read(path).unwrap_or_default();
-    let start = usize::try_from(offset)
-        .ok()
-        .filter(|start| *start <= bytes.len())
-        .unwrap_or(0);
+    let start = usize::try_from(offset).ok().filter(|start| *start <= bytes.len()).unwrap_or(0);
     String::from_utf8_lossy(&bytes[start..]).into_owned()
 }
