@@ -51,6 +51,10 @@ pub enum Error {
     #[error("{0} not found")]
     NotFound(&'static str),
 
+    /// 405: the path exists, the method does not.
+    #[error("this path does not answer to {0}")]
+    MethodNotAllowed(String),
+
     /// 409: the request contradicts the current state.
     #[error("{detail}")]
     Conflict {

@@ -16,7 +16,10 @@ pub fn start(settings: &Telemetry) -> Result<()> {
         .parse(directives(&settings.log_level))
         .map_err(|error| {
             Error::startup(
-                format!("LOG_LEVEL={} is not a level or filter: {error}", settings.log_level),
+                format!(
+                    "LOG_LEVEL={} is not a level or filter: {error}",
+                    settings.log_level
+                ),
                 "use error, warn, info, debug, trace, or a filter such as tandem=debug",
             )
         })?;
@@ -27,7 +30,10 @@ pub fn start(settings: &Telemetry) -> Result<()> {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
     let result = if json {
-        let layer = fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
+        let layer = fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(std::io::stderr);
         registry.with(layer).try_init()
     } else {
         let layer = fmt::layer()

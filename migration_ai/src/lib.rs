@@ -1,1 +1,32 @@
-//! placeholder
+//! The ai database's chain: knowledge, memories, feedback, embedding spaces.
+//!
+//! The chain needs no extension but `vector` and knows no configuration. The
+//! typed vector columns and their HNSW indexes are not made here: their length
+//! belongs to the embedding space, which the application ensures after the
+//! chain, under the same lock.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_knowledge;
+mod m20261121_000002_memories;
+mod m20261121_000003_feedback;
+
+/// Applies the ai chain.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_knowledge::Migration),
+            Box::new(m20261121_000002_memories::Migration),
+            Box::new(m20261121_000003_feedback::Migration),
+        ]
+    }
+
+    // Its own history table, so that both chains can live in one database.
+    fn migration_table_name() -> DynIden {
+        "ai_migrations".into_iden()
+    }
+}

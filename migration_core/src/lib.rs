@@ -1,1 +1,32 @@
-//! placeholder
+//! The core database's chain: users, chat, jobs.
+//!
+//! Steps are SQL, because the schema's own language says best what Postgres
+//! will hold: every constraint has a name, indexes can be partial, columns
+//! generated. A step never changes once released; the next one mends it.
+//! Steps depend on no configuration and on no extension.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_accounts;
+mod m20261121_000002_chat;
+mod m20261121_000003_jobs;
+
+/// Applies the core chain.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_accounts::Migration),
+            Box::new(m20261121_000002_chat::Migration),
+            Box::new(m20261121_000003_jobs::Migration),
+        ]
+    }
+
+    // Its own history table, so that both chains can live in one database.
+    fn migration_table_name() -> DynIden {
+        "core_migrations".into_iden()
+    }
+}

@@ -34,7 +34,12 @@ const PLAIN: &[(&str, &str)] = &[
 ];
 
 /// Names whose value may also come from a file, `NAME_FILE`, and is never shown.
-const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY"];
+const SECRETS: &[&str] = &[
+    "DATABASE_URL",
+    "AI_DATABASE_URL",
+    "JWT_SECRET",
+    "OPENAI_API_KEY",
+];
 
 /// Keys that hold a comma-separated list when they come from the environment.
 const LISTS: &[&str] = &["http.cors_origins"];
@@ -68,7 +73,10 @@ fn set(
     value: String,
 ) -> Result<config::ConfigBuilder<config::builder::DefaultState>> {
     let result = if LISTS.contains(&key) {
-        let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let items = value
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty());
         builder.set_override(key, items.map(String::from).collect::<Vec<_>>())
     } else {
         builder.set_override(key, value)
@@ -109,10 +117,16 @@ fn config_files() -> Result<Vec<std::path::PathBuf>> {
     for entry in entries {
         let path = entry
             .map_err(|error| {
-                Error::startup(format!("config/ cannot be read: {error}"), "check its permissions")
+                Error::startup(
+                    format!("config/ cannot be read: {error}"),
+                    "check its permissions",
+                )
             })?
             .path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             paths.push(path);
         }
     }

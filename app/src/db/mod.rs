@@ -1,3 +1,20 @@
-//! The databases.
+//! The two databases.
+//!
+//! [`CoreDb`] and [`AiDb`] are distinct types, and so are their transactions:
+//! a query written for one does not compile with the other. Nothing crosses
+//! but plain ids.
 
+mod connect;
 pub mod embedded;
+mod handle;
+mod lock;
+pub mod migrate;
+mod preflight;
+pub mod settings;
+pub mod space;
+mod url;
+pub mod vector;
+
+pub use connect::{Databases, Mode};
+pub use embedded::Purpose;
+pub use handle::{Ai, AiConn, AiDb, AiTx, Core, CoreConn, CoreDb, CoreTx, PoolState};

@@ -67,7 +67,10 @@ impl ModelError {
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::RateLimited { .. } | Self::Cut => true,
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::RateLimited { .. }
+            | Self::Cut => true,
             Self::Refused { status, .. } => *status >= 500,
             Self::Malformed { .. } | Self::Local { .. } => false,
         }

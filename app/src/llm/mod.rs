@@ -5,6 +5,7 @@
 //! ([`local`]). Features see these types only, never a provider's.
 
 pub mod error;
+pub mod estimate;
 pub mod extractive;
 pub mod local;
 pub mod openai;
@@ -46,7 +47,17 @@ pub struct ChatRequest {
 }
 
 /// Tokens as the provider counted them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: u32,
@@ -153,9 +164,7 @@ impl LanguageModels {
     ) -> crate::error::Result<Self> {
         let chat = openai::chat_from_settings(settings)?;
         let embedder = match settings.embedding_provider {
-            crate::config::EmbeddingProvider::Local => {
-                local::from_settings(settings, cache_dir)?
-            }
+            crate::config::EmbeddingProvider::Local => local::from_settings(settings, cache_dir)?,
             crate::config::EmbeddingProvider::Openai => openai::embedder_from_settings(settings)?,
         };
         Ok(Self { chat, embedder })

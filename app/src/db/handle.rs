@@ -1,0 +1,158 @@
+//! Typed handles: which database a connection belongs to is part of its type.
+
+use std::marker::PhantomData;
+
+use sea_orm::sqlx::PgPool;
+use sea_orm::sqlx::postgres::PgPoolOptions;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, SqlxPostgresConnector, Statement, TransactionTrait,
+};
+
+use crate::error::Result;
+
+/// Marks what belongs to the core database.
+#[derive(Clone, Copy, Debug)]
+pub struct Core;
+
+/// Marks what belongs to the ai database.
+#[derive(Clone, Copy, Debug)]
+pub struct Ai;
+
+/// A pool of connections to the database `M`.
+#[derive(Clone, Debug)]
+pub struct Db<M> {
+    connection: DatabaseConnection,
+    marker: PhantomData<M>,
+}
+
+/// A transaction on the database `M`. Dropped without [`Tx::commit`], it rolls back.
+#[derive(Debug)]
+pub struct Tx<M> {
+    transaction: DatabaseTransaction,
+    marker: PhantomData<M>,
+}
+
+/// Core's pool.
+pub type CoreDb = Db<Core>;
+/// Ai's pool.
+pub type AiDb = Db<Ai>;
+/// A transaction on core.
+pub type CoreTx = Tx<Core>;
+/// A transaction on ai.
+pub type AiTx = Tx<Ai>;
+
+/// Core's pool or a transaction on core.
+pub trait CoreConn: ConnectionTrait + Send {}
+/// Ai's pool or a transaction on ai.
+pub trait AiConn: ConnectionTrait + Send {}
+
+impl CoreConn for CoreDb {}
+impl CoreConn for CoreTx {}
+impl AiConn for AiDb {}
+impl AiConn for AiTx {}
+
+/// How many connections a pool has, and how many of them wait for work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    /// Open connections.
+    pub size: u32,
+    /// Open connections that nobody uses.
+    pub idle: u32,
+    /// The most there can be.
+    pub max: u32,
+}
+
+impl PoolState {
+    /// Connections somebody holds right now.
+    pub fn in_use(&self) -> u32 {
+        self.size.saturating_sub(self.idle)
+    }
+}
+
+impl<M: Send + Sync> Db<M> {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self {
+            connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
+            marker: PhantomData,
+        }
+    }
+
+    /// Begins a transaction.
+    pub async fn begin(&self) -> Result<Tx<M>> {
+        Ok(Tx {
+            transaction: self.connection.begin().await?,
+            marker: PhantomData,
+        })
+    }
+
+    /// Answers whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        Ok(self.connection.ping().await?)
+    }
+
+    /// The pool's state, for health and tests.
+    pub fn pool_state(&self) -> PoolState {
+        let pool = self.pool();
+        PoolState {
+            size: pool.size(),
+            idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+            max: pool.options().get_max_connections(),
+        }
+    }
+
+    /// A connection for migrations: its own, small, and without the statement
+    /// timeout, because building an index may take longer than any request.
+    pub(super) fn migration_connection(&self) -> DatabaseConnection {
+        let options = self.pool().connect_options().as_ref().clone();
+        let pool = PgPoolOptions::new()
+            .max_connections(2)
+            .connect_lazy_with(options.options([("statement_timeout", "0")]));
+        SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+    }
+
+    /// The driver's pool, for what the ORM does not offer (LISTEN, COPY).
+    pub fn pool(&self) -> &PgPool {
+        self.connection.get_postgres_connection_pool()
+    }
+}
+
+impl<M: Send + Sync> Tx<M> {
+    /// Makes everything done in it last.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+macro_rules! delegate_connection {
+    ($type:ident, $field:ident) => {
+        #[sea_orm_migration::async_trait::async_trait]
+        impl<M: Send + Sync> ConnectionTrait for $type<M> {
+            fn get_database_backend(&self) -> DbBackend {
+                self.$field.get_database_backend()
+            }
+
+            async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+                self.$field.execute_raw(statement).await
+            }
+
+            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+                self.$field.execute_unprepared(sql).await
+            }
+
+            async fn query_one_raw(
+                &self,
+                statement: Statement,
+            ) -> Result<Option<QueryResult>, DbErr> {
+                self.$field.query_one_raw(statement).await
+            }
+
+            async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+                self.$field.query_all_raw(statement).await
+            }
+        }
+    };
+}
+
+delegate_connection!(Db, connection);
+delegate_connection!(Tx, transaction);

@@ -1,0 +1,177 @@
+//! Nearest neighbours under a filter, for every table with an embedding.
+//!
+//! An HNSW index looks at neighbours first and filters afterwards, so a
+//! selective filter starves it. Two plans, chosen by how many rows pass:
+//! few are compared exactly (recall 1), many are walked through the index,
+//! which goes on until the page is full; and a page that is still short is
+//! asked for again exactly. `under_filled` therefore means: there are no more.
+
+use pgvector::Vector;
+use sea_orm::sea_query::extension::postgres::PgBinOper;
+use sea_orm::sea_query::{
+    Alias, Condition, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement,
+};
+use sea_orm::{FromQueryResult, QueryResult};
+
+use super::handle::AiConn;
+use crate::error::Result;
+
+/// What to search.
+#[derive(Clone, Debug)]
+pub struct Nearest<'a> {
+    /// A table with `id` and `embedding`.
+    pub table: &'static str,
+    /// Columns to return beside the distance.
+    pub columns: &'a [&'static str],
+    /// Which rows may be found. Always holds the audience.
+    pub filter: Condition,
+    /// What to be near to, of the active space's length.
+    pub vector: Vec<f32>,
+    /// Rows wanted.
+    pub limit: u64,
+    /// Filtered sets smaller than this are searched exactly.
+    pub exact_below: u32,
+}
+
+/// A row with its cosine distance.
+#[derive(Debug)]
+pub struct Neighbour<R> {
+    /// The row.
+    pub row: R,
+    /// Cosine distance, 0 to 2.
+    pub distance: f64,
+}
+
+impl<R> Neighbour<R> {
+    /// Cosine similarity, -1 to 1.
+    pub fn similarity(&self) -> f64 {
+        1.0 - self.distance
+    }
+}
+
+/// What was found, nearest first.
+#[derive(Debug)]
+pub struct Found<R> {
+    /// The rows.
+    pub neighbours: Vec<Neighbour<R>>,
+    /// Fewer rows than wanted pass the filter.
+    pub under_filled: bool,
+}
+
+const DISTANCE: &str = "distance";
+
+/// Finds the nearest rows that pass the filter.
+pub async fn nearest<R: FromQueryResult>(
+    ai: &impl AiConn,
+    search: &Nearest<'_>,
+) -> Result<Found<R>> {
+    let wanted = usize::try_from(search.limit).unwrap_or(usize::MAX);
+    if !is_small(ai, search).await? {
+        let found = run::<R>(ai, &walked(search)).await?;
+        if found.len() >= wanted {
+            return Ok(Found {
+                neighbours: found,
+                under_filled: false,
+            });
+        }
+    }
+    let found = run::<R>(ai, &exact(search)).await?;
+    Ok(Found {
+        under_filled: found.len() < wanted,
+        neighbours: found,
+    })
+}
+
+/// Counts no further than the threshold, so the cost is bounded.
+async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
+    let threshold = Ord::max(u64::from(search.exact_below), search.limit);
+    let passing = Query::select()
+        .expr(Expr::val(1))
+        .from(search.table)
+        .cond_where(search.filter.clone())
+        .limit(threshold)
+        .to_owned();
+    let count = Query::select()
+        .expr_as(Expr::cust("count(*)"), "passing")
+        .from_subquery(passing, Alias::new("bounded"))
+        .to_owned();
+    let passing: i64 = match ai.query_one(&count).await? {
+        Some(row) => row.try_get("", "passing")?,
+        None => 0,
+    };
+    Ok(passing.unsigned_abs() < threshold)
+}
+
+/// In the index's order; the alias is what lets Postgres use it.
+fn walked(search: &Nearest<'_>) -> SelectStatement {
+    selection(search)
+        .order_by_expr(Expr::col(DISTANCE), Order::Asc)
+        .to_owned()
+}
+
+/// Every passing row is compared: an expression that is not the index's own
+/// operator cannot be answered by it. Only ids are sorted; the wide columns
+/// are fetched for the winners.
+fn exact(search: &Nearest<'_>) -> SelectStatement {
+    let winners = Query::select()
+        .column("id")
+        .expr_as(distance(search), DISTANCE)
+        .from(search.table)
+        .cond_where(embedded(search))
+        .order_by_expr(distance(search).add(0.0_f64), Order::Asc)
+        .limit(search.limit)
+        .to_owned();
+    let table = Alias::new(search.table);
+    let winner = Alias::new("winner");
+    let mut select = Query::select();
+    for column in search.columns {
+        select.column((table.clone(), Alias::new(*column)));
+    }
+    select
+        .column((winner.clone(), Alias::new(DISTANCE)))
+        .from_subquery(winners, winner.clone())
+        .inner_join(
+            table.clone(),
+            Expr::col((table.clone(), Alias::new("id"))).equals((winner.clone(), Alias::new("id"))),
+        )
+        .to_owned()
+}
+
+fn selection(search: &Nearest<'_>) -> SelectStatement {
+    Query::select()
+        .columns(search.columns.iter().map(|column| (*column).into_iden()))
+        .expr_as(distance(search), DISTANCE)
+        .from(search.table)
+        .cond_where(embedded(search))
+        .limit(search.limit)
+        .to_owned()
+}
+
+fn embedded(search: &Nearest<'_>) -> Condition {
+    Condition::all()
+        .add(search.filter.clone())
+        .add(Expr::col("embedding").is_not_null())
+}
+
+fn distance(search: &Nearest<'_>) -> Expr {
+    let vector = Expr::val(Vector::from(search.vector.clone()));
+    Expr::col("embedding").binary(PgBinOper::CosineDistance, vector)
+}
+
+async fn run<R: FromQueryResult>(
+    ai: &impl AiConn,
+    statement: &SelectStatement,
+) -> Result<Vec<Neighbour<R>>> {
+    let rows: Vec<QueryResult> = ai.query_all(statement).await?;
+    let mut found = rows
+        .iter()
+        .map(|row| {
+            Ok(Neighbour {
+                row: R::from_query_result(row, "")?,
+                distance: row.try_get("", DISTANCE)?,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    found.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    Ok(found)
+}

@@ -1,0 +1,11 @@
+//! Background work: a queue in core.
+//!
+//! A job is enqueued in the same transaction as what it follows from, claimed
+//! with SKIP LOCKED under a lease, and may run more than once: handlers are
+//! idempotent. NOTIFY wakes workers; a poll covers for a lost one.
+
+mod queue;
+mod worker;
+
+pub use queue::{NewJob, enqueue};
+pub use worker::{Handler, JobContext, Registry, Worker};

@@ -1,0 +1,161 @@
+//! The queue's statements. Leases use the database's clock, and every write
+//! under a lease is fenced by its owner.
+
+use std::time::Duration;
+
+use entity::core::job::{self, Status};
+use entity::ids::{JobId, UserId};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement};
+use uuid::Uuid;
+
+use crate::db::{CoreConn, CoreDb};
+use crate::error::{Context, Result};
+
+/// The channel that wakes workers.
+pub(super) const CHANNEL: &str = "tandem_jobs";
+
+/// A job to be.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Which handler runs it.
+    pub kind: &'static str,
+    /// Its input.
+    pub payload: serde_json::Value,
+    /// Who asked for it.
+    pub user_id: Option<UserId>,
+    /// Units of work, if known.
+    pub progress_total: Option<i64>,
+}
+
+/// Puts a job into the queue and wakes a worker when the transaction commits.
+pub async fn enqueue(core: &impl CoreConn, new: NewJob) -> Result<JobId> {
+    let id = JobId(Uuid::now_v7());
+    let row = job::ActiveModel {
+        id: Set(id),
+        kind: Set(new.kind.to_owned()),
+        payload: Set(new.payload),
+        user_id: Set(new.user_id),
+        progress_total: Set(new.progress_total),
+        ..Default::default()
+    };
+    job::Entity::insert(row)
+        .exec_without_returning(core)
+        .await?;
+    core.execute_raw(Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT pg_notify($1, $2)",
+        [CHANNEL.into(), new.kind.into()],
+    ))
+    .await?;
+    Ok(id)
+}
+
+/// Claims the next due job of one of `kinds`, or one whose lease ran out.
+pub(super) async fn claim(
+    core: &CoreDb,
+    owner: Uuid,
+    lease: Duration,
+    kinds: &[String],
+) -> Result<Option<job::Model>> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "UPDATE jobs SET status = 'running', attempts = attempts + 1, lease_owner = $1,
+                lease_expires_at = now() + make_interval(secs => $2),
+                started_at = coalesce(started_at, now())
+          WHERE id = (SELECT id FROM jobs
+                       WHERE kind = ANY($3)
+                         AND ((status = 'queued' AND run_at <= now())
+                           OR (status = 'running' AND lease_expires_at < now()))
+                       ORDER BY priority DESC, run_at, id
+                       LIMIT 1 FOR UPDATE SKIP LOCKED)
+         RETURNING *",
+        [
+            owner.into(),
+            lease.as_secs_f64().into(),
+            kinds.to_vec().into(),
+        ],
+    );
+    Ok(job::Model::find_by_statement(statement).one(core).await?)
+}
+
+/// Prolongs a lease and records progress. False: the lease is lost, stop.
+pub(super) async fn beat(
+    core: &CoreDb,
+    id: JobId,
+    owner: Uuid,
+    lease: Duration,
+    done: i64,
+) -> Result<bool> {
+    let updated = job::Entity::update_many()
+        .col_expr(job::Column::LeaseExpiresAt, in_seconds(lease.as_secs_f64()))
+        .col_expr(job::Column::ProgressDone, Expr::val(done))
+        .filter(held(id, owner))
+        .exec(core)
+        .await?;
+    Ok(updated.rows_affected == 1)
+}
+
+/// Ends a job well. False: the lease was lost.
+pub(super) async fn succeed(core: &CoreDb, id: JobId, owner: Uuid, done: i64) -> Result<bool> {
+    let updated = freed(job::Entity::update_many())
+        .col_expr(job::Column::Status, Expr::val(Status::Succeeded))
+        .col_expr(job::Column::ProgressDone, Expr::val(done))
+        .col_expr(job::Column::Error, Expr::val(None::<String>))
+        .col_expr(job::Column::FinishedAt, Expr::cust("now()"))
+        .filter(held(id, owner))
+        .exec(core)
+        .await?;
+    Ok(updated.rows_affected == 1)
+}
+
+/// Puts a failed job back for later, or gives it up.
+pub(super) async fn fail(
+    core: &CoreDb,
+    id: JobId,
+    owner: Uuid,
+    error: &str,
+    retry_in: Option<Duration>,
+) -> Result<bool> {
+    let update = freed(job::Entity::update_many()).col_expr(job::Column::Error, Expr::val(error));
+    let update = match retry_in {
+        Some(delay) => update
+            .col_expr(job::Column::Status, Expr::val(Status::Queued))
+            .col_expr(job::Column::RunAt, in_seconds(delay.as_secs_f64())),
+        None => update
+            .col_expr(job::Column::Status, Expr::val(Status::Failed))
+            .col_expr(job::Column::FinishedAt, Expr::cust("now()")),
+    };
+    let updated = update.filter(held(id, owner)).exec(core).await?;
+    Ok(updated.rows_affected == 1)
+}
+
+/// Listens for new jobs on a connection of its own.
+pub(super) async fn listen(core: &CoreDb) -> Result<sea_orm::sqlx::postgres::PgListener> {
+    let mut listener = sea_orm::sqlx::postgres::PgListener::connect_with(core.pool())
+        .await
+        .context("listening for jobs")?;
+    listener
+        .listen(CHANNEL)
+        .await
+        .context("listening for jobs")?;
+    Ok(listener)
+}
+
+fn held(id: JobId, owner: Uuid) -> sea_orm::Condition {
+    sea_orm::Condition::all()
+        .add(job::Column::Id.eq(id))
+        .add(job::Column::LeaseOwner.eq(owner))
+        .add(job::Column::Status.eq(Status::Running))
+}
+
+fn freed(update: sea_orm::UpdateMany<job::Entity>) -> sea_orm::UpdateMany<job::Entity> {
+    update
+        .col_expr(job::Column::LeaseOwner, Expr::val(None::<Uuid>))
+        .col_expr(job::Column::LeaseExpiresAt, Expr::cust("NULL"))
+}
+
+fn in_seconds(seconds: f64) -> Expr {
+    Expr::cust_with_values("now() + make_interval(secs => $1)", [seconds])
+}

@@ -1,0 +1,196 @@
+//! Every route, on one screen.
+//!
+//! Path and method stand on the handler (`#[utoipa::path]`), so the router and
+//! the OpenAPI document cannot disagree. Everything needs a user but the
+//! [`PUBLIC`] list.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+use uuid::Uuid;
+
+use crate::auth::{self, Gate};
+use crate::conversation;
+use crate::error::{CanFail, Error};
+use crate::server::health;
+use crate::state::AppState;
+use crate::web::extract::BodyLimit;
+use crate::web::problem::REQUEST_ID;
+
+/// Where the API lives.
+pub const BASE: &str = "/api/v1";
+
+/// Routes that need no user. Everything else does.
+pub const PUBLIC: &[&str] = &[
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/api/health",
+    "/api/v1/health",
+    "/api/v1/auth/register",
+    "/api/v1/auth/login",
+    "/api/v1/auth/refresh",
+    "/api/v1/auth/logout",
+    "/openapi.json",
+    "/docs",
+    "/docs/",
+    "/docs/{*rest}",
+];
+
+const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tandem",
+        description = "The backend of an AI application on two Postgres databases. Errors are RFC 9457 problem details.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    security(("bearer" = []))
+)]
+struct Document;
+
+/// The routes and the OpenAPI document they make.
+fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
+    let api = OpenApiRouter::new()
+        .routes(routes!(auth::http::register))
+        .routes(routes!(auth::http::login))
+        .routes(routes!(auth::http::refresh))
+        .routes(routes!(auth::http::logout))
+        .routes(routes!(auth::http::me))
+        .routes(routes!(
+            conversation::http::create,
+            conversation::http::list
+        ))
+        .routes(routes!(
+            conversation::http::read,
+            conversation::http::rename,
+            conversation::http::delete
+        ))
+        .routes(routes!(conversation::http::messages));
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .nest(BASE, api)
+        .split_for_parts();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .build();
+    document
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    (router, document)
+}
+
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().1
+}
+
+/// The whole application as one service.
+pub fn build(state: AppState) -> Router {
+    let (routes, document) = documented();
+    let limit = state.settings.http.json_limit_bytes;
+    let gate = Gate {
+        state: state.clone(),
+        public: PUBLIC,
+    };
+    routes
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .route("/api/health", axum::routing::get(health::health))
+        .route("/api/v1/health", axum::routing::get(health::health))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(gate, auth::require_user))
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(axum::Extension(BodyLimit(limit)))
+        .layer(cors(&state))
+        .layer(from_fn(identified))
+        .with_state(state)
+}
+
+async fn wrong_method(method: Method) -> Error {
+    Error::MethodNotAllowed(method.to_string())
+}
+
+/// Gives each request an id, which its log lines, problems and answer carry.
+async fn identified(request: Request, next: Next) -> Response {
+    let id = request
+        .headers()
+        .get(REQUEST_ID_HEADER)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| is_harmless(id))
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
+    let started = tokio::time::Instant::now();
+    let answer = REQUEST_ID.scope(id.clone(), next.run(request));
+    let mut response = tracing::Instrument::instrument(answer, span.clone()).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID_HEADER, value);
+    }
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(|| tracing::info!(status = response.status().as_u16(), duration_ms, "answered"));
+    response
+}
+
+/// A caller's id goes into log lines, so it is short and plain.
+fn is_harmless(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// The configured origins; while embedded, any page of this machine.
+fn cors(state: &AppState) -> CorsLayer {
+    let configured = &state.settings.http.cors_origins;
+    let origins = if configured.is_empty() && state.settings.is_embedded() {
+        AllowOrigin::predicate(|origin, _| is_loopback_origin(origin))
+    } else {
+        AllowOrigin::list(configured.iter().filter_map(|origin| {
+            let value = HeaderValue::from_str(origin);
+            value
+                .as_ref()
+                .map(|_| ())
+                .can_fail("an origin in CORS_ORIGINS is not a header value");
+            value.ok()
+        }))
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
+        .expose_headers([REQUEST_ID_HEADER])
+}
+
+fn is_loopback_origin(origin: &HeaderValue) -> bool {
+    let Some(host) = origin
+        .to_str()
+        .ok()
+        .and_then(|text| url::Url::parse(text).ok())
+        .and_then(|url| url.host().map(|host| host.to_owned()))
+    else {
+        return false;
+    };
+    match host {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    }
+}

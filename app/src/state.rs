@@ -1,0 +1,87 @@
+//! What every request and every job can reach. Cheap to clone.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rand::Rng;
+use secrecy::{ExposeSecret, SecretSlice};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Settings;
+use crate::db::{AiDb, CoreDb, Databases, Mode, settings};
+use crate::error::{Context, Result};
+use crate::llm::LanguageModels;
+use crate::web::live::LiveLogs;
+
+/// The application's shared state.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// Settings of this process.
+    pub settings: Arc<Settings>,
+    /// Users, conversations, jobs.
+    pub core: CoreDb,
+    /// Knowledge, memories, feedback.
+    pub ai: AiDb,
+    /// Where the two live.
+    pub mode: Mode,
+    /// What chats and embeds.
+    pub models: LanguageModels,
+    /// Signs tokens; the same on every replica.
+    pub signing_key: Arc<SecretSlice<u8>>,
+    /// Turns running in this process.
+    pub live: LiveLogs,
+    /// Work that outlives its request; shutdown waits for it.
+    pub tasks: TaskTracker,
+    /// Cancelled when the process begins to stop.
+    pub shutdown: CancellationToken,
+}
+
+impl AppState {
+    /// Assembles the state over migrated databases.
+    pub async fn new(
+        settings: Arc<Settings>,
+        databases: &Databases,
+        models: LanguageModels,
+    ) -> Result<Self> {
+        let signing_key = Arc::new(signing_key(&settings, &databases.core).await?);
+        Ok(Self {
+            settings,
+            core: databases.core.clone(),
+            ai: databases.ai.clone(),
+            mode: databases.mode,
+            models,
+            signing_key,
+            live: LiveLogs::default(),
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        })
+    }
+
+    /// Similarity below which a passage or memory does not speak of the question.
+    pub fn similarity_floor(&self) -> f32 {
+        let configured = self.settings.knowledge.similarity_floor;
+        if configured < 0.0 {
+            self.models.embedder.similarity_floor()
+        } else {
+            configured
+        }
+    }
+}
+
+/// `JWT_SECRET`, or a random key made once and kept in core, so that tokens
+/// survive restarts and replicas agree.
+async fn signing_key(settings_: &Settings, core: &CoreDb) -> Result<SecretSlice<u8>> {
+    if let Some(secret) = &settings_.auth.jwt_secret {
+        return Ok(secret.expose_secret().as_bytes().to_vec().into());
+    }
+    let mut proposed = [0_u8; 32];
+    rand::rng().fill_bytes(&mut proposed);
+    let stored =
+        settings::get_or_insert(core, "auth.signing_key", STANDARD.encode(proposed).into()).await?;
+    let key = STANDARD
+        .decode(stored.as_str().unwrap_or_default())
+        .context("reading the signing key")?;
+    Ok(key.into())
+}

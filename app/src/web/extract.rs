@@ -1,0 +1,163 @@
+//! Extractors whose refusals are problems that name the field.
+
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, FieldError};
+
+/// A JSON body, read strictly and validated; also a JSON answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl<S, T> FromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + garde::Validate<Context = ()>,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        require_json(&request)?;
+        let limit_bytes = request
+            .extensions()
+            .get::<BodyLimit>()
+            .map_or(usize::MAX, |limit| limit.0);
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| unreadable(&rejection, limit_bytes))?;
+        let value = parse(&body)?;
+        validate(&value)?;
+        Ok(Self(value))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// The body limit in force, put into each request by the router, so that a 413 can name it.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit(pub usize);
+
+fn require_json(request: &Request) -> Result<(), Error> {
+    let given = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    let essence = given.split(';').next().unwrap_or("").trim();
+    if essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json") {
+        return Ok(());
+    }
+    Err(Error::UnsupportedMediaType(format!(
+        "send the header Content-Type: application/json, not \"{given}\""
+    )))
+}
+
+fn unreadable(rejection: &BytesRejection, limit_bytes: usize) -> Error {
+    match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            Error::TooLarge { limit_bytes }
+        }
+        other => Error::Malformed(other.to_string()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let field = error.path().to_string();
+        match error.inner().classify() {
+            serde_json::error::Category::Data => Error::field(
+                if field == "." {
+                    "body".to_owned()
+                } else {
+                    field
+                },
+                strip_position(&error.inner().to_string()),
+            ),
+            _ => Error::Malformed(format!("the body is not valid JSON: {}", error.inner())),
+        }
+    })?;
+    reader
+        .end()
+        .map_err(|error| Error::Malformed(format!("the body is not valid JSON: {error}")))?;
+    Ok(value)
+}
+
+/// serde_json appends a position, which the path already says better.
+fn strip_position(message: &str) -> String {
+    match message.rfind(" at line ") {
+        Some(at) => message[..at].to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+fn validate<T: garde::Validate<Context = ()>>(value: &T) -> Result<(), Error> {
+    value.validate().map_err(|report| {
+        Error::Invalid(
+            report
+                .iter()
+                .map(|(path, error)| FieldError {
+                    field: path.to_string(),
+                    message: error.message().to_owned(),
+                })
+                .collect(),
+        )
+    })
+}
+
+/// Query parameters, read strictly and validated.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+impl<S, T> FromRequestParts<S> for Query<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + garde::Validate<Context = ()>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let query = parts.uri.query().unwrap_or("");
+        let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        let value: T = serde_path_to_error::deserialize(reader).map_err(|error| {
+            let field = error.path().to_string();
+            let field = if field == "." {
+                "query".to_owned()
+            } else {
+                field
+            };
+            Error::field(field, error.inner().to_string())
+        })?;
+        validate(&value)?;
+        Ok(Self(value))
+    }
+}
+
+/// Path parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<T>(pub T);
+
+impl<S, T> FromRequestParts<S> for Path<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(rejection) => Err(Error::field("path", rejection.body_text())),
+        }
+    }
+}

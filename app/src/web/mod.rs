@@ -1,0 +1,11 @@
+//! What every route shares: reading requests, answering errors, pages, streams.
+
+pub mod extract;
+pub mod live;
+pub mod page;
+pub mod problem;
+pub mod text;
+
+pub use extract::{Json, Path, Query};
+pub use page::{Cursor, Page, PageQuery};
+pub use problem::{Problem, Problems};

@@ -1,0 +1,203 @@
+//! Errors as RFC 9457 problem details.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sea_orm::DbErr;
+use serde::Serialize;
+use utoipa::{IntoResponses, ToSchema};
+use uuid::Uuid;
+
+use crate::error::{Error, FieldError};
+
+/// The media type of every error body.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+const RETRY_AFTER_S: &str = "5";
+
+/// An error body, RFC 9457.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: `code` tells kinds apart.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The status in words.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What is wrong, for a developer to read.
+    pub detail: String,
+    /// What is wrong, for a program to read.
+    pub code: String,
+    /// The wrong fields of a 422.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// The row in the way of a 409.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// The request's id, as in the logs and in the `x-request-id` header.
+    pub request_id: String,
+}
+
+/// The errors every route may answer with, for the OpenAPI document.
+#[derive(Debug, IntoResponses)]
+pub enum Problems {
+    /// The request cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(Problem),
+    /// No valid credentials.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(Problem),
+    /// Not allowed.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// Does not exist for this user.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+    /// Contradicts the current state.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Problem),
+    /// A field is wrong.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// Something this route needs is away.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}
+
+tokio::task_local! {
+    /// The id of the request being answered; the router sets it.
+    pub static REQUEST_ID: String;
+}
+
+impl Error {
+    /// HTTP status of the error.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
+            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(error) if is_away(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    /// Machine-readable reason.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed_request",
+            Self::Unauthenticated { code, .. }
+            | Self::Forbidden { code, .. }
+            | Self::Conflict { code, .. }
+            | Self::Upstream { code, .. }
+            | Self::Unavailable { code, .. } => code,
+            Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::TooLarge { .. } => "body_too_large",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::Invalid(_) => "invalid_field",
+            Self::Database(error) if is_away(error) => "database_unavailable",
+            Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => "internal",
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        let status = self.status();
+        let detail = match self {
+            Self::Database(error) if is_away(error) => "a database is not available".to_owned(),
+            Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => {
+                "an internal error; the log has it under the request id".to_owned()
+            }
+            other => other.to_string(),
+        };
+        let (errors, id) = match self {
+            Self::Invalid(errors) => (errors.clone(), None),
+            Self::Conflict { id, .. } => (Vec::new(), *id),
+            _ => (Vec::new(), None),
+        };
+        Problem {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail,
+            code: self.code().to_owned(),
+            errors,
+            id,
+            request_id: REQUEST_ID.try_with(Clone::clone).unwrap_or_default(),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            // Logged once, here, with its causes; never sent.
+            tracing::error!(error = %Chain(&self), code = self.code(), "request failed");
+        }
+        let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
+        let media_type = HeaderValue::from_static(MEDIA_TYPE);
+        let mut response = (status, [(header::CONTENT_TYPE, media_type)], body).into_response();
+        let headers = response.headers_mut();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// An error with all its causes on one line.
+#[derive(Debug)]
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Whether the database cannot be reached, as opposed to refusing a statement.
+pub fn is_away(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(runtime) | DbErr::Query(runtime) => is_driver_away(runtime),
+        _ => false,
+    }
+}
+
+fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
+    use sea_orm::sqlx::Error as Driver;
+    let sea_orm::RuntimeErr::SqlxError(error) = error else {
+        return false;
+    };
+    match error.as_ref() {
+        Driver::Io(_)
+        | Driver::Tls(_)
+        | Driver::PoolTimedOut
+        | Driver::PoolClosed
+        | Driver::WorkerCrashed => true,
+        // 08: connection failures. 57P: the server is stopping or starting.
+        Driver::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("08") || code.starts_with("57P")),
+        _ => false,
+    }
+}

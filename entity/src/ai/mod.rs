@@ -1,0 +1,7 @@
+//! Tables of the ai database.
+
+pub mod embedding_space;
+pub mod feedback;
+pub mod kb_document;
+pub mod kb_source;
+pub mod memory;

@@ -1,0 +1,30 @@
+//! Conversations.
+
+use crate::ids::{ConversationId, UserId};
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "conversations")]
+pub struct Model {
+    /// Key, UUIDv7.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: ConversationId,
+    /// Owner.
+    pub user_id: UserId,
+    /// Given by the user.
+    pub title: Option<String>,
+    /// The last `ui_context`.
+    #[sea_orm(column_type = "JsonBinary")]
+    pub metadata: Json,
+    /// When the row was made.
+    pub created_at: DateTimeUtc,
+    /// When the row last changed.
+    pub updated_at: DateTimeUtc,
+    /// Its messages.
+    #[sea_orm(has_many)]
+    pub messages: HasMany<super::message::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
