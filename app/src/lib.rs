@@ -17,6 +17,8 @@ pub mod web;
 pub mod state;
 // Tier 3
 pub mod auth;
+// Tier 4
+pub mod knowledge;
 // Tier 9
 pub mod router;
 pub mod server;

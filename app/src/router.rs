@@ -18,6 +18,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
 use crate::error::{CanFail, Error};
+use crate::knowledge::http as knowledge;
 use crate::server::health;
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
@@ -57,7 +58,11 @@ struct Document;
 
 /// The routes and the OpenAPI document they make.
 fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
-    let api = OpenApiRouter::new();
+    let api = OpenApiRouter::new()
+        .routes(routes!(knowledge::create_source, knowledge::list_sources))
+        .routes(routes!(knowledge::create_sources))
+        .routes(routes!(knowledge::get_source, knowledge::delete_source))
+        .routes(routes!(knowledge::search));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::live))

@@ -82,6 +82,95 @@ pub async fn nearest<R: FromQueryResult>(
     })
 }
 
+/// Finds the nearest row of each group (rows with the same value in the column
+/// `group`), nearest group first. The page is full whenever that many groups
+/// exist: the walk is widened a few times, then every passing row is compared.
+pub async fn nearest_of_each<R: FromQueryResult>(
+    ai: &impl AiConn,
+    search: &Nearest<'_>,
+    group: &'static str,
+) -> Result<Found<R>> {
+    let wanted = usize::try_from(search.limit).unwrap_or(usize::MAX);
+    if !is_small(ai, search).await? {
+        for factor in WIDENINGS {
+            let winners = walked_groups(ai, search, group, search.limit * factor).await?;
+            if winners.len() >= wanted {
+                let ids = winners[..wanted].iter().copied();
+                let found = run::<R>(ai, &by_id(search, ids)).await?;
+                return Ok(Found {
+                    under_filled: found.len() < wanted,
+                    neighbours: found,
+                });
+            }
+        }
+    }
+    let found = run::<R>(ai, &joined(search, exact_groups(search, group))).await?;
+    Ok(Found {
+        under_filled: found.len() < wanted,
+        neighbours: found,
+    })
+}
+
+/// Rows walked through for each group wanted, before everything is compared.
+const WIDENINGS: [u64; 2] = [4, 32];
+
+/// The nearest row of each group among the `rows` nearest rows.
+async fn walked_groups(
+    ai: &impl AiConn,
+    search: &Nearest<'_>,
+    group: &'static str,
+    rows: u64,
+) -> Result<Vec<uuid::Uuid>> {
+    let columns = ["id", group];
+    let narrow = Nearest {
+        columns: &columns,
+        limit: rows,
+        ..search.clone()
+    };
+    let mut found: Vec<(f64, uuid::Uuid, uuid::Uuid)> = ai
+        .query_all(&walked(&narrow))
+        .await?
+        .iter()
+        .map(|row| {
+            Ok((
+                row.try_get("", DISTANCE)?,
+                row.try_get("", "id")?,
+                row.try_get("", group)?,
+            ))
+        })
+        .collect::<Result<_>>()?;
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut groups = std::collections::HashSet::new();
+    found.retain(|(_, _, group)| groups.insert(*group));
+    Ok(found.into_iter().map(|(_, id, _)| id).collect())
+}
+
+/// Rows by id, with their distance; the filter stays in force.
+fn by_id(search: &Nearest<'_>, ids: impl Iterator<Item = uuid::Uuid>) -> SelectStatement {
+    selection(search)
+        .and_where(Expr::col("id").is_in(ids))
+        .to_owned()
+}
+
+/// The nearest row of every group, all passing rows compared.
+fn exact_groups(search: &Nearest<'_>, group: &'static str) -> SelectStatement {
+    let best = Query::select()
+        .distinct_on([group])
+        .column("id")
+        .expr_as(distance(search), DISTANCE)
+        .from(search.table)
+        .cond_where(embedded(search))
+        .order_by(group, Order::Asc)
+        .order_by_expr(Expr::col(DISTANCE), Order::Asc)
+        .to_owned();
+    Query::select()
+        .columns(["id", DISTANCE])
+        .from_subquery(best, Alias::new("best"))
+        .order_by(DISTANCE, Order::Asc)
+        .limit(search.limit)
+        .to_owned()
+}
+
 /// Counts no further than the threshold, so the cost is bounded.
 async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
     let threshold = Ord::max(u64::from(search.exact_below), search.limit);
@@ -121,6 +210,11 @@ fn exact(search: &Nearest<'_>) -> SelectStatement {
         .order_by_expr(distance(search).add(0.0_f64), Order::Asc)
         .limit(search.limit)
         .to_owned();
+    joined(search, winners)
+}
+
+/// The wide columns of winners, which are pairs of id and distance.
+fn joined(search: &Nearest<'_>, winners: SelectStatement) -> SelectStatement {
     let table = Alias::new(search.table);
     let winner = Alias::new("winner");
     let mut select = Query::select();

@@ -1,0 +1,27 @@
+//! The knowledge base: texts somebody gave us, cut into passages that are
+//! searched and cited.
+//!
+//! A source is accepted ([`accept`]) and answered for at once; a job cuts and
+//! embeds it ([`jobs::ingest`]) and swaps its passages in, all or nothing.
+//! [`sweep`] finds what a crash between the two databases left behind. Every
+//! reader passes the audience it reads for.
+
+pub mod accept;
+mod chunk;
+pub mod http;
+mod ids;
+pub mod import;
+mod ingest;
+pub mod jobs;
+mod outline;
+mod queries;
+mod search;
+mod source;
+mod sweep;
+
+pub use chunk::MediaType;
+pub use search::{
+    GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, SpaceInfo, retrieve, search,
+};
+pub use source::{Offer, SourceInput};
+pub use sweep::sweep;
