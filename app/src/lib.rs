@@ -17,8 +17,12 @@ pub mod web;
 pub mod state;
 // Tier 3
 pub mod auth;
+pub mod conversation;
 // Tier 4
 pub mod knowledge;
+pub mod memory;
+// Tier 7
+pub mod chat;
 // Tier 9
 pub mod router;
 pub mod server;

@@ -17,8 +17,10 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
+use crate::auth::{self, Gate};
+use crate::conversation;
 use crate::error::{CanFail, Error};
-use crate::knowledge::http as knowledge;
+use crate::knowledge;
 use crate::server::health;
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
@@ -40,6 +42,7 @@ pub const PUBLIC: &[&str] = &[
     "/api/v1/auth/logout",
     "/openapi.json",
     "/docs",
+    "/docs/",
     "/docs/{*rest}",
 ];
 
@@ -59,10 +62,25 @@ struct Document;
 /// The routes and the OpenAPI document they make.
 fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     let api = OpenApiRouter::new()
-        .routes(routes!(knowledge::create_source, knowledge::list_sources))
-        .routes(routes!(knowledge::create_sources))
-        .routes(routes!(knowledge::get_source, knowledge::delete_source))
-        .routes(routes!(knowledge::search));
+        .routes(routes!(knowledge::http::create_source, knowledge::http::list_sources))
+        .routes(routes!(knowledge::http::create_sources))
+        .routes(routes!(knowledge::http::get_source, knowledge::http::delete_source))
+        .routes(routes!(knowledge::http::search))
+        .routes(routes!(auth::http::register))
+        .routes(routes!(auth::http::login))
+        .routes(routes!(auth::http::refresh))
+        .routes(routes!(auth::http::logout))
+        .routes(routes!(auth::http::me))
+        .routes(routes!(
+            conversation::http::create,
+            conversation::http::list
+        ))
+        .routes(routes!(
+            conversation::http::read,
+            conversation::http::rename,
+            conversation::http::delete
+        ))
+        .routes(routes!(conversation::http::messages));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::live))
@@ -89,22 +107,21 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
+    let gate = Gate {
+        state: state.clone(),
+        public: PUBLIC,
+    };
     routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/api/health", axum::routing::get(health::health))
         .route("/api/v1/health", axum::routing::get(health::health))
-        .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(state.clone(), crate::auth::require_user))
+        .layer(from_fn_with_state(gate, auth::require_user))
         .layer(DefaultBodyLimit::max(limit))
         .layer(axum::Extension(BodyLimit(limit)))
         .layer(cors(&state))
         .layer(from_fn(identified))
         .with_state(state)
-}
-
-async fn unknown_route() -> Error {
-    Error::NotFound("route")
 }
 
 async fn wrong_method(method: Method) -> Error {

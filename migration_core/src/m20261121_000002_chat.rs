@@ -92,7 +92,7 @@ CREATE TABLE citations (
     source_id     uuid        NOT NULL,
     title         text        NOT NULL,
     quote         text        NOT NULL,
-    -- Span of the marker's statement in the answer, in Unicode code points.
+    -- Span of the marker in the answer, in Unicode code points.
     span_start    integer     NOT NULL,
     span_end      integer     NOT NULL,
     deleted       boolean     NOT NULL DEFAULT false,

@@ -1,17 +1,62 @@
 //! Deny by default: the layer in front of every route.
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::error::Result;
+use super::{CurrentUser, access, login, queries};
+use crate::error::{Error, Result};
 use crate::state::AppState;
 
-/// stub
+/// What [`require_user`] needs to know.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// Where users are and what signs their tokens.
+    pub state: AppState,
+    /// The routes that need no user, as they are registered.
+    pub public: &'static [&'static str],
+}
+
+/// Lets a request pass when its route is public, or when it carries a valid
+/// access token of an active user, who becomes its [`CurrentUser`].
+///
+/// The user is read on every request, so that disabling an account, a new role
+/// or a deletion bites on the next one. A path without a route is 404 for
+/// everybody: that says no more than the published document does.
 pub async fn require_user(
-    State(_): State<AppState>,
-    request: Request,
+    State(gate): State<Gate>,
+    route: Option<MatchedPath>,
+    mut request: Request,
     next: Next,
 ) -> Result<Response> {
+    let route = route.ok_or(Error::NotFound("route"))?;
+    if !gate.public.contains(&route.as_str()) {
+        let token = bearer(request.headers())?;
+        let user = authenticate(&gate.state, token).await?;
+        request.extensions_mut().insert(user);
+    }
     Ok(next.run(request).await)
+}
+
+async fn authenticate(state: &AppState, token: &str) -> Result<CurrentUser> {
+    let id = access::verify(&state.signing_key, token)?;
+    let user = queries::by_id(&state.core, id)
+        .await?
+        .ok_or_else(access::invalid_token)?;
+    if !user.is_active {
+        return Err(login::account_disabled());
+    }
+    Ok(user.into())
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str> {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .filter(|token| !token.is_empty())
+        .ok_or_else(super::user::missing_token)
 }

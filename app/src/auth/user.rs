@@ -3,7 +3,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use entity::core::user::Role;
+use entity::core::user::{self, Role};
 use entity::ids::{TenantId, UserId};
 
 use super::Audience;
@@ -39,13 +39,30 @@ impl<S: Sync> FromRequestParts<S> for CurrentUser {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            Error::unauthenticated(
-                "missing_token",
-                "send the header Authorization: Bearer <access token>",
-            )
-        })
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(missing_token)
     }
+}
+
+impl From<user::Model> for CurrentUser {
+    fn from(user: user::Model) -> Self {
+        Self {
+            id: user.id,
+            tenant_id: user.tenant_id,
+            email: user.email,
+            role: user.role,
+        }
+    }
+}
+
+pub(super) fn missing_token() -> Error {
+    Error::unauthenticated(
+        "missing_token",
+        "send the header Authorization: Bearer <access token>",
+    )
 }
 
 /// A user with the role `admin`.

@@ -75,6 +75,8 @@ pub struct Embedded {
     pub cache_dir: PathBuf,
     /// An installation to use instead.
     pub postgres_dir: Option<PathBuf>,
+    /// Who a new cluster's server runs as when Tandem is root.
+    pub run_as: String,
 }
 
 /// `[auth]`

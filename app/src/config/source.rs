@@ -18,6 +18,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("DATA_DIR", "embedded.data_dir"),
     ("TANDEM_CACHE_DIR", "embedded.cache_dir"),
     ("POSTGRES_DIR", "embedded.postgres_dir"),
+    ("EMBEDDED_RUN_AS", "embedded.run_as"),
     ("JWT_SECRET", "auth.jwt_secret"),
     ("ACCESS_TOKEN_TTL", "auth.access_token_ttl_s"),
     ("REGISTRATION", "auth.registration"),

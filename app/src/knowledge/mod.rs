@@ -3,7 +3,7 @@
 //!
 //! A source is accepted ([`accept`]) and answered for at once; a job cuts and
 //! embeds it ([`jobs::ingest`]) and swaps its passages in, all or nothing.
-//! [`sweep`] finds what a crash between the two databases left behind. Every
+//! [`requeue_lost`] finds what a crash between the two databases left behind. Every
 //! reader passes the audience it reads for.
 
 pub mod accept;
@@ -24,4 +24,4 @@ pub use search::{
     GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, SpaceInfo, retrieve, search,
 };
 pub use source::{Offer, SourceInput};
-pub use sweep::sweep;
+pub use sweep::requeue_lost;

@@ -24,11 +24,11 @@ const ROUNDS_MAX: u32 = 10;
 
 /// Gives sources without a living job a new one; returns how many. Safe to run
 /// at any time and on any number of replicas. Meant for every 30 s.
-pub async fn sweep(state: &AppState) -> Result<usize> {
+pub async fn requeue_lost(state: &AppState) -> Result<u64> {
     sweep_older_than(state, WAITED).await
 }
 
-async fn sweep_older_than(state: &AppState, waited: Duration) -> Result<usize> {
+async fn sweep_older_than(state: &AppState, waited: Duration) -> Result<u64> {
     let waiting = queries::take_waiting(&state.ai, waited).await?;
     if waiting.is_empty() {
         return Ok(0);
@@ -50,9 +50,9 @@ async fn sweep_older_than(state: &AppState, waited: Duration) -> Result<usize> {
     for (error, items) in given_up {
         queries::mark_failed(&state.ai, &items, &error).await?;
     }
-    let mut requeued = 0;
+    let mut requeued = 0_u64;
     for (round, items) in rounds {
-        requeued += items.len();
+        requeued += items.len() as u64;
         jobs::enqueue(state, None, Payload { items, round }).await?;
     }
     Ok(requeued)

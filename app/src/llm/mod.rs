@@ -5,6 +5,7 @@
 //! ([`local`]). Features see these types only, never a provider's.
 
 pub mod error;
+pub mod estimate;
 pub mod extractive;
 pub mod local;
 pub mod openai;

@@ -2,3 +2,7 @@
 //! and stops gracefully.
 
 pub mod health;
+mod schedule;
+mod start;
+
+pub use start::{background, jobs, listen, open, prepare, serve};

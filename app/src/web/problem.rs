@@ -43,25 +43,25 @@ pub struct Problem {
 pub enum Problems {
     /// The request cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[expect(dead_code, reason = "documents the body")] Problem),
+    Malformed(Problem),
     /// No valid credentials.
     #[response(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(#[expect(dead_code, reason = "documents the body")] Problem),
+    Unauthenticated(Problem),
     /// Not allowed.
     #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(#[expect(dead_code, reason = "documents the body")] Problem),
+    Forbidden(Problem),
     /// Does not exist for this user.
     #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(#[expect(dead_code, reason = "documents the body")] Problem),
+    NotFound(Problem),
     /// Contradicts the current state.
     #[response(status = 409, content_type = "application/problem+json")]
-    Conflict(#[expect(dead_code, reason = "documents the body")] Problem),
+    Conflict(Problem),
     /// A field is wrong.
     #[response(status = 422, content_type = "application/problem+json")]
-    Invalid(#[expect(dead_code, reason = "documents the body")] Problem),
+    Invalid(Problem),
     /// Something this route needs is away.
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[expect(dead_code, reason = "documents the body")] Problem),
+    Unavailable(Problem),
 }
 
 tokio::task_local! {

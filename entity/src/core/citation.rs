@@ -27,7 +27,7 @@ pub struct Model {
     /// Supporting sentence; empty once deleted.
     #[sea_orm(column_type = "Text")]
     pub quote: String,
-    /// First code point of the cited statement.
+    /// First code point of the marker in the answer.
     pub span_start: i32,
     /// One past its last code point.
     pub span_end: i32,

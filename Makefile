@@ -1,0 +1,20 @@
+# Thin: each target is a line, or a script under scripts/.
+
+.PHONY: run setup test lint openapi ci
+
+run: setup            ## build, start on loopback with the demo, print how to try it
+	@scripts/run.sh
+
+setup:                ## fetch Postgres and the embedding model into .cache/
+	@scripts/setup.sh
+
+test: setup           ## the whole suite, on throw-away databases
+	@scripts/test.sh
+
+lint:                 ## formatting, clippy, licences and sources of dependencies
+	@scripts/lint.sh
+
+openapi:              ## write docs/openapi.json anew from the handlers
+	cargo run --quiet -p app -- openapi > docs/openapi.json
+
+ci: lint test         ## what the gate runs

@@ -1,0 +1,43 @@
+//! Keys for one purpose each, derived from the one signing key: what one of
+//! them signs means nothing to the others.
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretSlice};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Context, Result};
+
+/// What a derived key is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// Signing access tokens.
+    AccessToken,
+    /// Deriving a refresh token's successor.
+    RefreshToken,
+}
+
+impl Purpose {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::AccessToken => b"tandem/access-token/v1",
+            Self::RefreshToken => b"tandem/refresh-token/v1",
+        }
+    }
+}
+
+/// The key for a purpose, 32 bytes.
+pub(super) fn derive(signing_key: &SecretSlice<u8>, purpose: Purpose) -> Result<SecretSlice<u8>> {
+    Ok(hmac(signing_key, purpose.label())?.to_vec().into())
+}
+
+/// HMAC-SHA256.
+pub(super) fn hmac(key: &SecretSlice<u8>, message: &[u8]) -> Result<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose_secret()).context("deriving a key")?;
+    mac.update(message);
+    Ok(mac.finalize().into_bytes().into())
+}
+
+/// SHA-256, which is enough to keep a random token by.
+pub(super) fn sha256(token: &str) -> Vec<u8> {
+    Sha256::digest(token.as_bytes()).to_vec()
+}

@@ -1,0 +1,87 @@
+//! Where the answer's words come from: a language model, or the passages themselves.
+
+use futures::StreamExt;
+use futures::stream;
+
+use super::markers::without_markers;
+use super::retrieve::Retrieved;
+use crate::llm::extractive::{self, Recollection};
+use crate::llm::{ChatDelta, ChatRequest, ChatStream, ModelError, Usage};
+use crate::state::AppState;
+
+/// The name under which extractive answers are stored.
+const EXTRACTIVE: &str = "extractive";
+
+/// Words a streamed piece of an extractive answer has.
+const WORDS_PER_PIECE: usize = 6;
+
+/// How an answer is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// A language model writes it.
+    Model,
+    /// It is made of quotes.
+    Extractive,
+}
+
+impl Mode {
+    pub(super) fn of(state: &AppState) -> Self {
+        if state.models.chat.is_some() { Self::Model } else { Self::Extractive }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Extractive => EXTRACTIVE,
+        }
+    }
+}
+
+/// The model that answers.
+pub(super) fn model_name(state: &AppState) -> String {
+    state.models.chat.as_ref().map_or_else(|| EXTRACTIVE.to_owned(), |chat| chat.model().to_owned())
+}
+
+/// Starts the answer. `remembered` is what this very turn was asked to remember.
+pub(super) async fn start(
+    state: &AppState,
+    request: ChatRequest,
+    question: &str,
+    retrieved: &Retrieved,
+    remembered: Option<&str>,
+) -> Result<ChatStream, ModelError> {
+    if let Some(chat) = &state.models.chat {
+        return chat.stream(request).await;
+    }
+    let text = match remembered {
+        Some(fact) => format!("I will remember this: {fact}"),
+        None => quoted(state, question, retrieved),
+    };
+    Ok(pieces(&text).boxed())
+}
+
+/// Quotes are cleaned of brackets that would read as our own markers.
+fn quoted(state: &AppState, question: &str, retrieved: &Retrieved) -> String {
+    let texts: Vec<String> =
+        retrieved.passages.iter().map(|passage| without_markers(&passage.content)).collect();
+    let passages: Vec<extractive::Passage<'_>> = texts
+        .iter()
+        .zip(&retrieved.passages)
+        .map(|(text, passage)| extractive::Passage { text, similarity: passage.similarity as f32 })
+        .collect();
+    let memories: Vec<Recollection<'_>> = retrieved
+        .memories
+        .iter()
+        .map(|memory| Recollection { text: &memory.content, similarity: memory.similarity as f32 })
+        .collect();
+    extractive::answer(question, &passages, &memories, state.similarity_floor()).text
+}
+
+/// The text in pieces, then a usage of nothing: no model read a token.
+fn pieces(text: &str) -> impl futures::Stream<Item = Result<ChatDelta, ModelError>> + use<> {
+    let words: Vec<&str> = text.split_inclusive(' ').collect();
+    let mut deltas: Vec<_> =
+        words.chunks(WORDS_PER_PIECE).map(|piece| Ok(ChatDelta::Text(piece.concat()))).collect();
+    deltas.push(Ok(ChatDelta::Usage(Usage::default())));
+    stream::iter(deltas)
+}

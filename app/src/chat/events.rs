@@ -1,0 +1,114 @@
+//! What a turn sends: numbered, stored, then sent.
+//!
+//! An event's id is its number in `message_events`. It is written before any
+//! client sees it, so what was sent can be sent again, from any replica, under
+//! the same number. Text is gathered for a moment, so that a fast model costs
+//! one row a flush and not one a token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entity::ids::MessageId;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::queries;
+use crate::db::CoreDb;
+use crate::error::{Error, Result};
+use crate::web::live::{Entry, Writer};
+
+/// Text waits this long at most before it is sent.
+pub(super) const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// The log of one turn.
+#[derive(Debug)]
+pub(super) struct TurnLog {
+    core: CoreDb,
+    message_id: MessageId,
+    lease_owner: Uuid,
+    writer: Writer,
+    next_seq: i32,
+    text: String,
+    waiting: Vec<(&'static str, Value)>,
+    flushed_at: Option<Instant>,
+}
+
+impl TurnLog {
+    pub(super) fn new(core: CoreDb, message_id: MessageId, lease_owner: Uuid, writer: Writer) -> Self {
+        Self {
+            core,
+            message_id,
+            lease_owner,
+            writer,
+            next_seq: 1,
+            text: String::new(),
+            waiting: Vec::new(),
+            flushed_at: None,
+        }
+    }
+
+    /// More of the answer.
+    pub(super) fn text(&mut self, delta: &str) {
+        self.text.push_str(delta);
+    }
+
+    /// Any other event; text gathered so far goes before it.
+    pub(super) fn event(&mut self, name: &'static str, data: Value) {
+        self.gather();
+        self.waiting.push((name, data));
+    }
+
+    /// When what is waiting has to be sent; none if nothing waits.
+    pub(super) fn due(&self) -> Option<Instant> {
+        if self.text.is_empty() && self.waiting.is_empty() {
+            return None;
+        }
+        Some(self.flushed_at.map_or_else(Instant::now, |at| at + FLUSH_EVERY))
+    }
+
+    /// Stores what waits, then sends it. Fails if the lease is lost.
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        let entries = self.take();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.flushed_at = Some(Instant::now());
+        if !queries::append_events(&self.core, self.message_id, self.lease_owner, &entries).await? {
+            return Err(lease_lost());
+        }
+        self.writer.append(entries);
+        Ok(())
+    }
+
+    /// What waits, numbered, for a writer that stores it together with something else.
+    pub(super) fn take(&mut self) -> Vec<Entry> {
+        self.gather();
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting
+            .into_iter()
+            .map(|(event, data)| {
+                let seq = self.next_seq;
+                self.next_seq += 1;
+                Entry { seq, event: event.to_owned(), data: Arc::new(data) }
+            })
+            .collect()
+    }
+
+    /// Sends entries that are stored by now.
+    pub(super) fn send(&self, entries: Vec<Entry>) {
+        self.writer.append(entries);
+    }
+
+    fn gather(&mut self) {
+        if !self.text.is_empty() {
+            let delta = std::mem::take(&mut self.text);
+            self.waiting.push(("token", json!({ "delta": delta })));
+        }
+    }
+}
+
+/// Another process holds the turn, or it was ended from outside.
+pub(super) fn lease_lost() -> Error {
+    Error::conflict("lease_lost", "the turn is no longer this process's to write")
+}

@@ -1,0 +1,234 @@
+//! The turn's statements. Every write of a turn is fenced: it counts only
+//! while the row is still streaming under this turn's lease, by the database's
+//! clock.
+
+use std::time::Duration;
+
+use entity::core::{citation, conversation, message};
+use entity::ids::{ConversationId, MessageId, UserId};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Statement, Value,
+};
+use uuid::Uuid;
+
+use crate::db::{CoreConn, CoreDb, CoreTx};
+use crate::error::{Error, Result};
+use crate::web::live::Entry;
+
+/// Locks a conversation of the user for the rest of the transaction.
+pub(super) async fn lock_conversation(
+    tx: &CoreTx,
+    user: UserId,
+    id: ConversationId,
+) -> Result<conversation::Model> {
+    conversation::Entity::find_by_id(id)
+        .filter(conversation::Column::UserId.eq(user))
+        .lock_exclusive()
+        .one(tx)
+        .await?
+        .ok_or(Error::NotFound("conversation"))
+}
+
+/// The conversation's running turn, if any.
+pub(super) async fn running(core: &impl CoreConn, id: ConversationId) -> Result<Option<message::Model>> {
+    Ok(message::Entity::find()
+        .filter(message::Column::ConversationId.eq(id))
+        .filter(message::Column::Status.eq(message::Status::Streaming))
+        .one(core)
+        .await?)
+}
+
+/// The conversation's newest message.
+pub(super) async fn newest(core: &impl CoreConn, id: ConversationId) -> Result<Option<message::Model>> {
+    Ok(message::Entity::find()
+        .filter(message::Column::ConversationId.eq(id))
+        .order_by_desc(message::Column::Position)
+        .one(core)
+        .await?)
+}
+
+/// Complete messages before `position`, newest first, at most `limit`.
+pub(super) async fn history(
+    core: &impl CoreConn,
+    id: ConversationId,
+    position: i32,
+    limit: u64,
+) -> Result<Vec<message::Model>> {
+    Ok(message::Entity::find()
+        .filter(message::Column::ConversationId.eq(id))
+        .filter(message::Column::Position.lt(position))
+        .filter(message::Column::Status.eq(message::Status::Complete))
+        .order_by_desc(message::Column::Position)
+        .limit(limit)
+        .all(core)
+        .await?)
+}
+
+/// Inserts the assistant's row, leased from now.
+pub(super) async fn insert_leased(
+    tx: &CoreTx,
+    row: &NewAnswer,
+    lease: Duration,
+) -> Result<()> {
+    execute(
+        tx,
+        "INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
+         VALUES ($1, $2, $3, $4, 'assistant', 'streaming', $5, now() + make_interval(secs => $6))",
+        vec![
+            row.id.0.into(),
+            row.conversation_id.0.into(),
+            row.parent_id.0.into(),
+            row.position.into(),
+            row.lease_owner.into(),
+            lease.as_secs_f64().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The assistant's row as it is born.
+#[derive(Debug)]
+pub(super) struct NewAnswer {
+    pub(super) id: MessageId,
+    pub(super) conversation_id: ConversationId,
+    pub(super) parent_id: MessageId,
+    pub(super) position: i32,
+    pub(super) lease_owner: Uuid,
+}
+
+/// Prolongs the lease. False: it is lost.
+pub(super) async fn prolong(
+    core: &CoreDb,
+    id: MessageId,
+    lease_owner: Uuid,
+    lease: Duration,
+) -> Result<bool> {
+    let prolonged = execute(
+        core,
+        "UPDATE messages SET lease_expires_at = now() + make_interval(secs => $3)
+          WHERE id = $1 AND lease_owner = $2 AND status = 'streaming' AND lease_expires_at > now()",
+        vec![id.0.into(), lease_owner.into(), lease.as_secs_f64().into()],
+    )
+    .await?;
+    Ok(prolonged == 1)
+}
+
+/// Stores events. False: the lease is lost, nothing was stored.
+pub(super) async fn append_events(
+    core: &impl CoreConn,
+    id: MessageId,
+    lease_owner: Uuid,
+    entries: &[Entry],
+) -> Result<bool> {
+    let seqs: Vec<i32> = entries.iter().map(|entry| entry.seq).collect();
+    let names: Vec<String> = entries.iter().map(|entry| entry.event.clone()).collect();
+    let data: Vec<String> = entries.iter().map(|entry| entry.data.to_string()).collect();
+    let stored = execute(
+        core,
+        "INSERT INTO message_events (message_id, seq, event, data)
+         SELECT $1, entry.seq, entry.event, entry.data::jsonb
+           FROM unnest($3::int4[], $4::text[], $5::text[]) AS entry (seq, event, data)
+          WHERE EXISTS (SELECT 1 FROM messages
+                         WHERE id = $1 AND lease_owner = $2 AND status = 'streaming' AND lease_expires_at > now())",
+        vec![id.0.into(), lease_owner.into(), seqs.into(), names.into(), data.into()],
+    )
+    .await?;
+    Ok(stored == entries.len() as u64)
+}
+
+/// How a turn ended.
+#[derive(Debug)]
+pub(super) struct Ending<'a> {
+    pub(super) status: message::Status,
+    pub(super) content: &'a str,
+    pub(super) mode: &'static str,
+    pub(super) model: &'a str,
+    pub(super) memories: serde_json::Value,
+    pub(super) usage: Option<crate::llm::Usage>,
+    pub(super) first_token_ms: Option<i32>,
+    pub(super) latency_ms: i32,
+    pub(super) error: Option<serde_json::Value>,
+}
+
+/// Makes the answer final and frees the lease. False: the lease is lost.
+pub(super) async fn finish(
+    tx: &CoreTx,
+    id: MessageId,
+    lease_owner: Uuid,
+    ending: &Ending<'_>,
+) -> Result<bool> {
+    use message::Column;
+
+    let tokens = |count: fn(&crate::llm::Usage) -> u32| {
+        ending.usage.as_ref().map(|usage| i32::try_from(count(usage)).unwrap_or(i32::MAX))
+    };
+    let updated = message::Entity::update_many()
+        .col_expr(Column::Status, Expr::val(ending.status))
+        .col_expr(Column::Content, Expr::val(ending.content))
+        .col_expr(Column::Mode, Expr::val(ending.mode))
+        .col_expr(Column::Model, Expr::val(ending.model))
+        .col_expr(Column::Memories, Expr::val(ending.memories.clone()))
+        .col_expr(Column::PromptTokens, Expr::val(tokens(|usage| usage.prompt_tokens)))
+        .col_expr(Column::CompletionTokens, Expr::val(tokens(|usage| usage.completion_tokens)))
+        .col_expr(Column::TotalTokens, Expr::val(tokens(|usage| usage.total_tokens)))
+        .col_expr(Column::FirstTokenMs, Expr::val(ending.first_token_ms))
+        .col_expr(Column::LatencyMs, Expr::val(ending.latency_ms))
+        .col_expr(Column::Error, Expr::val(ending.error.clone()))
+        .col_expr(Column::LeaseOwner, Expr::cust("NULL"))
+        .col_expr(Column::LeaseExpiresAt, Expr::cust("NULL"))
+        .col_expr(Column::CompletedAt, Expr::cust("now()"))
+        .filter(Column::Id.eq(id))
+        .filter(Column::LeaseOwner.eq(lease_owner))
+        .filter(Column::Status.eq(message::Status::Streaming))
+        .filter(Expr::cust("lease_expires_at > now()"))
+        .exec(tx)
+        .await?;
+    Ok(updated.rows_affected == 1)
+}
+
+/// Stores an answer's citations.
+pub(super) async fn insert_citations(
+    tx: &CoreTx,
+    citations: Vec<citation::ActiveModel>,
+) -> Result<()> {
+    citation::Entity::insert_many(citations).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Ends turns whose lease ran out; what they had sent stays as their text.
+/// Other replicas' living turns are left alone.
+pub(super) async fn interrupt_expired(core: &impl CoreConn, limit: i64) -> Result<u64> {
+    execute(
+        core,
+        "UPDATE messages AS m
+            SET status = 'interrupted', lease_owner = NULL, lease_expires_at = NULL, completed_at = now(),
+                content = coalesce((SELECT string_agg(e.data ->> 'delta', '' ORDER BY e.seq)
+                                      FROM message_events AS e
+                                     WHERE e.message_id = m.id AND e.event = 'token'), '')
+          WHERE m.id IN (SELECT id FROM messages
+                          WHERE status = 'streaming' AND lease_expires_at < now()
+                          LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        vec![limit.into()],
+    )
+    .await
+}
+
+/// Deletes events older than a day, at most `limit`; the stored text answers from then on.
+pub(super) async fn delete_old_events(core: &impl CoreConn, limit: i64) -> Result<u64> {
+    execute(
+        core,
+        "DELETE FROM message_events
+          WHERE ctid IN (SELECT ctid FROM message_events
+                          WHERE created_at < now() - interval '24 hours' LIMIT $1)",
+        vec![limit.into()],
+    )
+    .await
+}
+
+async fn execute(core: &impl CoreConn, sql: &'static str, values: Vec<Value>) -> Result<u64> {
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    Ok(core.execute_raw(statement).await?.rows_affected())
+}

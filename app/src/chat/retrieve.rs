@@ -1,0 +1,82 @@
+//! What the answer may rest on: passages and memories, by a deadline.
+
+use crate::auth::CurrentUser;
+use crate::error::{Error, Result};
+use crate::knowledge::Passage;
+use crate::memory::Recollection;
+use crate::state::AppState;
+
+/// What was found in time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Retrieved {
+    /// Numbered in the prompt from 1.
+    pub(super) passages: Vec<Passage>,
+    /// What the user told earlier.
+    pub(super) memories: Vec<Recollection>,
+    /// Why something is missing, for an `info` event.
+    pub(super) missing: Option<&'static str>,
+}
+
+/// Searches knowledge and memories at once. Never fails: an answer without
+/// them is better than none, as long as it says so.
+pub(super) async fn retrieve(state: &AppState, user: &CurrentUser, question: &str) -> Retrieved {
+    let settings = &state.settings.chat;
+    if settings.retrieved_passages == 0 && settings.retrieved_memories == 0 {
+        return Retrieved::default();
+    }
+    match tokio::time::timeout(settings.retrieval_deadline(), search(state, user, question)).await {
+        Ok(Ok(retrieved)) => retrieved,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "answering without retrieval");
+            Retrieved { missing: Some("retrieval_unavailable"), ..Default::default() }
+        }
+        Err(_) => {
+            tracing::warn!("answering without retrieval: the deadline passed");
+            Retrieved { missing: Some("retrieval_timeout"), ..Default::default() }
+        }
+    }
+}
+
+/// Only the user's own words are embedded, never the prompt around them.
+async fn search(state: &AppState, user: &CurrentUser, question: &str) -> Result<Retrieved> {
+    let settings = &state.settings.chat;
+    let vector = state.models.embed_query(question).await.map_err(Error::from)?;
+    let audience = user.audience();
+    let (passages, memories) = tokio::join!(
+        knowledge(state, &audience, &vector, settings.retrieved_passages),
+        recall(state, &audience, &vector, settings.retrieved_memories),
+    );
+    let missing = (passages.is_err() || memories.is_err()).then_some("retrieval_unavailable");
+    for error in [passages.as_ref().err(), memories.as_ref().err()].into_iter().flatten() {
+        tracing::warn!(%error, "part of the retrieval failed");
+    }
+    Ok(Retrieved {
+        passages: passages.unwrap_or_default(),
+        memories: memories.unwrap_or_default(),
+        missing,
+    })
+}
+
+async fn knowledge(
+    state: &AppState,
+    audience: &crate::auth::Audience,
+    vector: &[f32],
+    limit: u64,
+) -> Result<Vec<Passage>> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    crate::knowledge::retrieve(state, audience, vector, limit).await
+}
+
+async fn recall(
+    state: &AppState,
+    audience: &crate::auth::Audience,
+    vector: &[f32],
+    limit: u64,
+) -> Result<Vec<Recollection>> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    crate::memory::recall(state, audience, vector, limit).await
+}

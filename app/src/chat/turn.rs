@@ -1,0 +1,281 @@
+//! One turn, from the stored question to the stored answer.
+
+use std::time::Duration;
+
+use entity::core::message::Status;
+use entity::ids::{ConversationId, MessageId};
+use futures::StreamExt;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::answer::{self, Mode};
+use super::events::{TurnLog, lease_lost};
+use super::markers::{Marker, MarkerFilter};
+use super::queries::Ending;
+use super::retrieve::{self, Retrieved};
+use super::{citations, prompt, queries};
+use crate::auth::CurrentUser;
+use crate::conversation::CitationView;
+use crate::error::{CanFail, Error, Result};
+use crate::llm::{ChatDelta, ChatStream, Usage};
+use crate::state::AppState;
+use crate::web::live::Writer;
+
+/// Earlier messages that are looked at; the token budget decides how many go in.
+const HISTORY_MESSAGES: u64 = 100;
+
+/// Longest answer kept, in characters; a model that runs on is stopped there.
+const ANSWER_CHARACTERS_MAX: usize = 200_000;
+
+/// What a turn knows from its beginning.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) state: AppState,
+    pub(super) user: CurrentUser,
+    pub(super) conversation_id: ConversationId,
+    pub(super) user_message_id: MessageId,
+    pub(super) position: i32,
+    pub(super) assistant_message_id: MessageId,
+    pub(super) question: String,
+    pub(super) lease_owner: Uuid,
+    pub(super) started_at: Instant,
+}
+
+/// What has been written so far.
+#[derive(Debug, Default)]
+struct Draft {
+    text: String,
+    citations: Vec<CitationView>,
+    usage: Option<Usage>,
+    first_token_ms: Option<i32>,
+    memories: Vec<Uuid>,
+}
+
+/// Runs the turn to its end, under its lease.
+pub(super) async fn run(turn: Turn, writer: Writer) {
+    let log = TurnLog::new(turn.state.core.clone(), turn.assistant_message_id, turn.lease_owner, writer);
+    let work = write(&turn, log);
+    let lost = keep_lease(&turn);
+    tokio::select! {
+        () = work => {}
+        () = lost => tracing::warn!(message.id = %turn.assistant_message_id, "the turn's lease was lost"),
+    }
+}
+
+/// Prolongs the lease until it is lost.
+async fn keep_lease(turn: &Turn) {
+    let lease = Duration::from_secs(turn.state.settings.chat.lease_s);
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        let prolonged =
+            queries::prolong(&turn.state.core, turn.assistant_message_id, turn.lease_owner, lease);
+        match prolonged.await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(%error, "the turn's lease could not be prolonged"),
+        }
+    }
+}
+
+async fn write(turn: &Turn, mut log: TurnLog) {
+    let mut draft = Draft::default();
+    let outcome = produce(turn, &mut log, &mut draft).await;
+    let error = match outcome {
+        Ok(()) => None,
+        Err(error) => {
+            tracing::warn!(%error, message.id = %turn.assistant_message_id, "the turn failed");
+            Some(error)
+        }
+    };
+    finish(turn, &mut log, draft, error.as_ref()).await.can_fail("its lease will run out and the turn be marked interrupted");
+}
+
+/// Retrieves, asks and streams.
+async fn produce(turn: &Turn, log: &mut TurnLog, draft: &mut Draft) -> Result<()> {
+    let state = &turn.state;
+    log.event("message_created", json!({
+        "user_message_id": turn.user_message_id,
+        "assistant_message_id": turn.assistant_message_id,
+        "conversation_id": turn.conversation_id,
+    }));
+    log.event("start", json!({ "mode": Mode::of(state).name(), "model": answer::model_name(state) }));
+    log.flush().await?;
+    let (retrieved, remembered, history) = tokio::join!(
+        retrieve::retrieve(state, &turn.user, &turn.question),
+        remember(turn),
+        queries::history(&state.core, turn.conversation_id, turn.position, HISTORY_MESSAGES),
+    );
+    let mut history = history?;
+    history.reverse();
+    draft.memories = retrieved.memories.iter().map(|memory| memory.id.0).collect();
+    announce(log, &retrieved, remembered.as_ref());
+    log.flush().await?;
+    let request =
+        prompt::build(&turn.question, &history, &retrieved, state.settings.chat.history_tokens);
+    drop(history);
+    let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
+    let stream = answer::start(state, request, &turn.question, &retrieved, fact).await?;
+    follow(turn, log, draft, stream, &retrieved).await
+}
+
+/// Reads the answer as it comes. Between two deltas no connection is held.
+async fn follow(
+    turn: &Turn,
+    log: &mut TurnLog,
+    draft: &mut Draft,
+    mut stream: ChatStream,
+    retrieved: &Retrieved,
+) -> Result<()> {
+    let mut filter = MarkerFilter::new(retrieved.passages.len());
+    loop {
+        let delta = match log.due() {
+            Some(due) => match tokio::time::timeout_at(due, stream.next()).await {
+                Ok(delta) => delta,
+                Err(_) => {
+                    log.flush().await?;
+                    continue;
+                }
+            },
+            None => stream.next().await,
+        };
+        match delta {
+            Some(Ok(ChatDelta::Text(text))) => {
+                let (text, markers) = filter.push(&text);
+                draft.add(turn, log, &text, &markers, retrieved);
+                if draft.text.chars().count() > ANSWER_CHARACTERS_MAX {
+                    log.event("info", json!({ "code": "answer_too_long" }));
+                    break;
+                }
+            }
+            Some(Ok(ChatDelta::Usage(usage))) => draft.usage = Some(usage),
+            Some(Err(error)) => {
+                draft.add(turn, log, &filter.finish(), &[], retrieved);
+                return Err(error.into());
+            }
+            None => break,
+        }
+    }
+    draft.add(turn, log, &filter.finish(), &[], retrieved);
+    Ok(())
+}
+
+impl Draft {
+    /// Text that has passed the filter, and the markers in it.
+    fn add(&mut self, turn: &Turn, log: &mut TurnLog, text: &str, markers: &[Marker], retrieved: &Retrieved) {
+        if text.is_empty() {
+            return;
+        }
+        if self.first_token_ms.is_none() {
+            self.first_token_ms = Some(elapsed_ms(turn.started_at));
+        }
+        self.text.push_str(text);
+        log.text(text);
+        for marker in markers {
+            if let Some(citation) = citations::cite(&self.text, *marker, &retrieved.passages) {
+                log.event("citation", json!(citation));
+                self.citations.push(citation);
+            }
+        }
+    }
+}
+
+/// What this turn was asked to remember, and the row it became.
+struct Remembered {
+    fact: String,
+    id: Option<Uuid>,
+}
+
+/// An explicit "remember that ..." in the user's own words is stored.
+async fn remember(turn: &Turn) -> Option<Remembered> {
+    let fact = crate::memory::remember_request(&turn.question)?;
+    let saved = crate::memory::remember(&turn.state, &turn.user, &fact, turn.user_message_id);
+    let deadline = turn.state.settings.chat.retrieval_deadline();
+    let id = match tokio::time::timeout(deadline, saved).await {
+        Ok(Ok(id)) => Some(id.0),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a memory could not be stored");
+            None
+        }
+        Err(_) => None,
+    };
+    Some(Remembered { fact, id })
+}
+
+fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Remembered>) {
+    let documents: Vec<Value> = retrieved
+        .passages
+        .iter()
+        .zip(1..)
+        .map(|(passage, index)| json!({
+            "index": index,
+            "document_id": passage.document_id,
+            "source_id": passage.source_id,
+            "title": passage.title,
+            "similarity": passage.similarity,
+        }))
+        .collect();
+    let memories: Vec<Value> = retrieved
+        .memories
+        .iter()
+        .map(|memory| json!({ "id": memory.id, "content": memory.content, "similarity": memory.similarity }))
+        .collect();
+    log.event("context", json!({ "documents": documents, "memories": memories }));
+    if let Some(code) = retrieved.missing {
+        log.event("info", json!({ "code": code }));
+    }
+    match remembered {
+        Some(Remembered { id: Some(id), .. }) => log.event("info", json!({ "code": "memory_saved", "memory_id": id })),
+        Some(Remembered { id: None, .. }) => log.event("info", json!({ "code": "memory_not_saved" })),
+        None => {}
+    }
+}
+
+/// Stores text, citations and the last events in one transaction, then sends the events.
+async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Error>) -> Result<()> {
+    let latency_ms = elapsed_ms(turn.started_at);
+    let problem = error.map(|error| json!({
+        "code": error.code(),
+        "detail": public_detail(error),
+        "retryable": error.status().is_server_error(),
+    }));
+    match &problem {
+        Some(problem) => log.event("error", problem.clone()),
+        None => log.event("done", json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms })),
+    }
+    let ending = Ending {
+        status: if problem.is_some() { Status::Failed } else { Status::Complete },
+        content: &draft.text,
+        mode: Mode::of(&turn.state).name(),
+        model: &answer::model_name(&turn.state),
+        memories: json!(draft.memories),
+        usage: draft.usage,
+        first_token_ms: draft.first_token_ms,
+        latency_ms,
+        error: problem,
+    };
+    let entries = log.take();
+    let tx = turn.state.core.begin().await?;
+    let id = turn.assistant_message_id;
+    let held = queries::append_events(&tx, id, turn.lease_owner, &entries).await?
+        && queries::finish(&tx, id, turn.lease_owner, &ending).await?;
+    if !held {
+        return Err(lease_lost());
+    }
+    queries::insert_citations(&tx, citations::rows(id, &draft.citations)).await?;
+    tx.commit().await?;
+    log.send(entries);
+    Ok(())
+}
+
+/// The error's words, unless they are for the log only.
+fn public_detail(error: &Error) -> String {
+    match error {
+        Error::Upstream { detail, .. } | Error::Unavailable { detail, .. } => detail.clone(),
+        _ => "an internal error; the log has it".to_owned(),
+    }
+}
+
+fn elapsed_ms(since: Instant) -> i32 {
+    i32::try_from(since.elapsed().as_millis()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,125 @@
+//! `tandem ingest`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use entity::core::job;
+use entity::ids::JobId;
+use indicatif::{ProgressBar, ProgressStyle};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use tokio_util::sync::CancellationToken;
+
+use super::{output, users, with_state};
+use crate::auth::Ownership;
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::jobs::Worker;
+use crate::knowledge::import::{self, Input};
+use crate::server;
+use crate::state::AppState;
+
+/// Ingest.
+#[derive(Debug, Args)]
+pub(super) struct Ingest {
+    /// A file or a folder (.md, .markdown, .txt)
+    #[arg(required_unless_present = "jsonl", conflicts_with = "jsonl")]
+    path: Option<PathBuf>,
+    /// A file with one JSON object a line: id, text, title?, scope?, metadata?
+    #[arg(long, value_name = "FILE")]
+    jsonl: Option<PathBuf>,
+    /// Whose documents these are; without it they are shared with everybody
+    #[arg(long, value_name = "EMAIL")]
+    owner: Option<String>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Ingest {
+    pub(super) async fn run(self, settings: Settings) -> Result<()> {
+        with_state(settings, async |state: &AppState| self.work(state).await).await
+    }
+
+    async fn work(&self, state: &AppState) -> Result<()> {
+        let ownership = match &self.owner {
+            Some(email) => Ownership::of(&users::find(&state.core, email).await?),
+            None => Ownership::EVERYBODY,
+        };
+        let input = match (&self.path, &self.jsonl) {
+            (Some(path), _) => Input::Path(path.clone()),
+            (None, Some(file)) => Input::Jsonl(file.clone()),
+            (None, None) => return Err(Error::startup("nothing to ingest", "give a PATH or --jsonl FILE")),
+        };
+        let report = import::run(state, input, ownership).await?;
+        wait_for(state, &report.job_ids).await?;
+        let failed = import::failed(state, &report).await?;
+        if self.json {
+            output::json(&serde_json::json!({ "report": report, "failed": failed }))?;
+        } else {
+            output::line(&report.to_string())?;
+            for source in &failed {
+                output::line(&format!("failed: {source}"))?;
+            }
+        }
+        if failed.is_empty() && report.rejected.is_empty() {
+            return Ok(());
+        }
+        Err(Error::startup(
+            format!("{} of the given documents were not ingested", failed.len() + report.rejected.len()),
+            "mend what is reported above and run the same command again; what is done is skipped",
+        ))
+    }
+}
+
+/// Works on the queue until these jobs have ended. A server that runs beside
+/// this process takes its share of them.
+pub(super) async fn wait_for(state: &AppState, jobs: &[JobId]) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let worker = Worker::new(state.core.clone(), server::jobs(state), state.settings.jobs.clone());
+    let bar = progress_bar();
+    let stop = CancellationToken::new();
+    let watching = watch(state, jobs, &bar);
+    let working = async {
+        loop {
+            if !worker.run_one(&stop).await? {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+        #[expect(unreachable_code, reason = "gives the endless loop its type")]
+        Ok::<(), Error>(())
+    };
+    let result = tokio::select! {
+        watched = watching => watched,
+        worked = working => worked,
+    };
+    bar.finish_and_clear();
+    result
+}
+
+/// Shows progress until every job has ended.
+async fn watch(state: &AppState, jobs: &[JobId], bar: &ProgressBar) -> Result<()> {
+    loop {
+        let rows = job::Entity::find()
+            .filter(job::Column::Id.is_in(jobs.iter().copied()))
+            .all(&state.core)
+            .await?;
+        let total: i64 = rows.iter().filter_map(|row| row.progress_total).sum();
+        let done: i64 = rows.iter().map(|row| row.progress_done).sum();
+        bar.set_length(total.unsigned_abs());
+        bar.set_position(done.unsigned_abs());
+        if rows.iter().all(|row| row.finished_at.is_some()) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Draws on a terminal only.
+fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos}/{len} documents [{bar:30}] {elapsed} (eta {eta})")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}

@@ -1,0 +1,106 @@
+//! The command line. Results go to standard output, everything else to
+//! standard error; any failure exits non-zero.
+
+mod ask;
+mod ingest;
+mod migrate;
+mod output;
+mod seed;
+mod serve;
+mod users;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Settings;
+use crate::db::{Databases, Purpose};
+use crate::error::{Context, Result};
+use crate::state::AppState;
+use crate::{router, server, telemetry};
+
+/// The backend of an AI application on two Postgres databases.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Migrate both schemas, serve HTTP, run jobs and schedules
+    Serve(serve::Serve),
+    /// Stream an answer, with its numbered sources, on this terminal
+    Ask(ask::Ask),
+    /// Apply, show or take back migrations
+    Migrate(migrate::Migrate),
+    /// Fill the databases with something to try
+    Seed(seed::Seed),
+    /// Manage users
+    #[command(subcommand)]
+    User(users::User),
+    /// Print an access token of a user
+    Token(users::Token),
+    /// Add files, a folder, or the lines of a JSONL file to the knowledge base
+    Ingest(ingest::Ingest),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// Runs the command this process was started with.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    if let Command::Openapi = command {
+        let document = router::openapi().to_pretty_json().context("printing the OpenAPI document")?;
+        return output::line(&document);
+    }
+    let settings = Settings::from_process_env()?;
+    telemetry::start(&settings.telemetry)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    runtime.block_on(dispatch(command, settings))
+}
+
+async fn dispatch(command: Command, settings: Settings) -> Result<()> {
+    match command {
+        Command::Serve(command) => Box::pin(command.run(settings)).await,
+        Command::Ask(command) => Box::pin(command.run(settings)).await,
+        Command::Migrate(command) => Box::pin(command.run(settings)).await,
+        Command::Seed(command) => Box::pin(command.run(settings)).await,
+        Command::User(command) => Box::pin(command.run(settings)).await,
+        Command::Token(command) => Box::pin(command.run(settings)).await,
+        Command::Ingest(command) => Box::pin(command.run(settings)).await,
+        Command::Openapi => Ok(()),
+    }
+}
+
+/// Runs `work` over opened, migrated databases, attaching to a running
+/// embedded server or starting it for as long as the command lasts.
+async fn with_state<T>(settings: Settings, work: impl AsyncFnOnce(&AppState) -> Result<T>) -> Result<T> {
+    let (databases, state) = server::open(settings, Purpose::Command, true).await?;
+    let result = work(&state).await;
+    finish(databases, state).await?;
+    result
+}
+
+/// Lets work in the background end, then closes the databases.
+async fn finish(databases: Databases, state: AppState) -> Result<()> {
+    state.shutdown.cancel();
+    state.tasks.close();
+    state.tasks.wait().await;
+    drop(state);
+    databases.close().await
+}

@@ -1,0 +1,61 @@
+//! `tandem serve`
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{finish, output, seed};
+use crate::config::Settings;
+use crate::db::Purpose;
+use crate::error::{Context, Result};
+use crate::server;
+
+/// Serve.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Refuse to start while migrations are pending, instead of applying them
+    #[arg(long)]
+    no_migrate: bool,
+    /// Seed the demo before serving, and print how to try it
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self, settings: Settings) -> Result<()> {
+        let stop = stop_signal()?;
+        if self.demo {
+            seed::refuse_in_production(&settings)?;
+        }
+        let listener = server::listen(&settings).await?;
+        let address = listener.local_addr().context("reading the address")?;
+        let (databases, state) = server::open(settings, Purpose::Serve, !self.no_migrate).await?;
+        server::background(&state, &databases);
+        let base = format!("http://{address}");
+        tracing::info!(%address, mode = ?state.mode, "ready");
+        let demo = async {
+            if self.demo {
+                let logins = seed::demo(&state).await?;
+                output::line(&seed::invitation(&base, &logins))?;
+            }
+            std::future::pending::<Result<()>>().await
+        };
+        let result = tokio::select! {
+            result = server::serve(state.clone(), listener, stop) => result,
+            result = demo => result,
+        };
+        finish(databases, state).await?;
+        result
+    }
+}
+
+/// Resolves when the process is asked to stop.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

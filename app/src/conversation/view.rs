@@ -1,0 +1,161 @@
+//! The shapes clients see, here and in the chat's answers.
+
+use chrono::{DateTime, Utc};
+use entity::core::message::{Role, Status};
+use entity::core::{citation, conversation, message};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::llm::Usage;
+
+/// A conversation.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ConversationView {
+    /// Key.
+    pub id: Uuid,
+    /// Given by the user.
+    pub title: Option<String>,
+    /// Given by the client, or the last `ui_context`.
+    #[schema(value_type = Object)]
+    pub metadata: serde_json::Value,
+    /// When it was begun.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A message.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct MessageView {
+    /// Key.
+    pub id: Uuid,
+    /// The conversation it belongs to.
+    pub conversation_id: Uuid,
+    /// `user` or `assistant`.
+    #[schema(value_type = String)]
+    pub role: Role,
+    /// Its text, final unless `status` is `streaming`.
+    pub content: String,
+    /// `streaming`, `complete`, `failed`, `cancelled` or `interrupted`.
+    #[schema(value_type = String)]
+    pub status: Status,
+    /// The message it answers or follows.
+    pub parent_id: Option<Uuid>,
+    /// In the order of their markers in `content`.
+    pub citations: Vec<CitationView>,
+    /// The memories that were in the prompt.
+    pub memories: Vec<MemoryUsed>,
+    /// As the provider counted; absent when it did not.
+    pub usage: Option<Usage>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// `model` or `extractive`, for answers.
+    pub mode: Option<String>,
+    /// From the request to the end, in milliseconds, for answers.
+    pub latency_ms: Option<i32>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it left `streaming`.
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+/// A marker `[index]` in an answer, and what it points to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CitationView {
+    /// The number in the marker.
+    pub index: i32,
+    /// The cited passage.
+    pub document_id: Uuid,
+    /// Its source.
+    pub source_id: Uuid,
+    /// The source's title; empty once the source is deleted.
+    pub title: String,
+    /// First Unicode code point of the cited statement in the answer.
+    pub start: i32,
+    /// One past its last code point.
+    pub end: i32,
+    /// The supporting sentence; empty once the source is deleted.
+    pub quote: String,
+    /// Whether the source is gone.
+    pub deleted: bool,
+}
+
+/// A memory that was in the prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MemoryUsed {
+    /// Its id.
+    pub id: Uuid,
+}
+
+impl From<conversation::Model> for ConversationView {
+    fn from(row: conversation::Model) -> Self {
+        Self {
+            id: row.id.0,
+            title: row.title,
+            metadata: row.metadata,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+impl From<citation::Model> for CitationView {
+    fn from(row: citation::Model) -> Self {
+        Self {
+            index: row.index,
+            document_id: row.document_id.0,
+            source_id: row.source_id.0,
+            title: row.title,
+            start: row.span_start,
+            end: row.span_end,
+            quote: row.quote,
+            deleted: row.deleted,
+        }
+    }
+}
+
+/// A message as the entity loader brings it, with its citations.
+impl From<message::ModelEx> for MessageView {
+    fn from(mut row: message::ModelEx) -> Self {
+        let citations = std::mem::take(&mut row.citations);
+        // The loader keeps no order among children.
+        let mut citations: Vec<citation::Model> =
+            citations.into_iter().map(citation::Model::from).collect();
+        citations.sort_by_key(|citation| citation.ordinal);
+        Self::from((message::Model::from(row), citations))
+    }
+}
+
+/// A message and its citations, in order.
+impl From<(message::Model, Vec<citation::Model>)> for MessageView {
+    fn from((row, citations): (message::Model, Vec<citation::Model>)) -> Self {
+        let usage = usage(&row);
+        let memories: Vec<Uuid> = serde_json::from_value(row.memories).unwrap_or_default();
+        Self {
+            id: row.id.0,
+            conversation_id: row.conversation_id.0,
+            role: row.role,
+            content: row.content,
+            status: row.status,
+            parent_id: row.parent_id.map(Uuid::from),
+            citations: citations.into_iter().map(CitationView::from).collect(),
+            memories: memories.into_iter().map(|id| MemoryUsed { id }).collect(),
+            usage,
+            model: row.model,
+            mode: row.mode,
+            latency_ms: row.latency_ms,
+            created_at: row.created_at,
+            completed_at: row.completed_at,
+        }
+    }
+}
+
+fn usage(row: &message::Model) -> Option<Usage> {
+    let count = |tokens: Option<i32>| u32::try_from(tokens?).ok();
+    Some(Usage {
+        prompt_tokens: count(row.prompt_tokens)?,
+        completion_tokens: count(row.completion_tokens)?,
+        total_tokens: count(row.total_tokens)?,
+    })
+}

@@ -1,0 +1,71 @@
+//! Beginning, renaming and deleting conversations.
+
+use entity::core::conversation;
+use entity::ids::{ConversationId, UserId};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::Expr;
+use sea_orm::{EntityTrait, QueryFilter};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::queries::owned;
+use crate::db::CoreConn;
+use crate::error::{Error, Result};
+
+/// Begins a conversation of the user. The title: 1 to 500 characters, not
+/// blank, without NUL.
+pub async fn create(
+    core: &impl CoreConn,
+    user: UserId,
+    title: Option<String>,
+) -> Result<conversation::Model> {
+    insert(core, user, title, Map::new()).await
+}
+
+pub(super) async fn insert(
+    core: &impl CoreConn,
+    user: UserId,
+    title: Option<String>,
+    metadata: Map<String, Value>,
+) -> Result<conversation::Model> {
+    let row = conversation::ActiveModel {
+        id: Set(ConversationId(Uuid::now_v7())),
+        user_id: Set(user),
+        title: Set(title),
+        metadata: Set(Value::Object(metadata)),
+        ..Default::default()
+    };
+    Ok(conversation::Entity::insert(row)
+        .exec_with_returning(core)
+        .await?)
+}
+
+/// Deletes a conversation of the user with its messages, their event logs and
+/// citations: everything core holds of it. 404 when it is not theirs.
+pub async fn delete(core: &impl CoreConn, user: UserId, id: ConversationId) -> Result<()> {
+    let deleted = conversation::Entity::delete_many()
+        .filter(owned(user, id))
+        .exec(core)
+        .await?;
+    if deleted.rows_affected == 0 {
+        return Err(Error::NotFound("conversation"));
+    }
+    Ok(())
+}
+
+/// Gives a conversation of the user another title.
+pub(super) async fn rename(
+    core: &impl CoreConn,
+    user: UserId,
+    id: ConversationId,
+    title: String,
+) -> Result<conversation::Model> {
+    conversation::Entity::update_many()
+        .col_expr(conversation::Column::Title, Expr::val(title))
+        .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"))
+        .filter(owned(user, id))
+        .exec_with_returning(core)
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("conversation"))
+}

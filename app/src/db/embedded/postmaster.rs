@@ -1,0 +1,310 @@
+//! The server process: is it there, start it, stop it.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::cluster::Cluster;
+use super::{flags, process};
+use crate::error::{Context, Error, Result};
+
+/// Longest wait for a server to accept connections, crash recovery included.
+const START_MAX: Duration = Duration::from_mins(1);
+/// Longest wait for a fast shutdown, whose checkpoint writes what is dirty.
+const STOP_MAX: Duration = Duration::from_mins(1);
+/// Then an immediate shutdown, which loses nothing: the next start recovers.
+const QUIT_MAX: Duration = Duration::from_secs(5);
+/// How long processes of a killed server may keep its shared memory.
+const LEFTOVERS_MAX: Duration = Duration::from_secs(10);
+
+const POLL: Duration = Duration::from_millis(3);
+const LOG_BYTES_MAX: u64 = 10 * 1024 * 1024;
+const LOG_LINES_SHOWN: usize = 12;
+
+/// A server that was started or adopted.
+#[derive(Debug)]
+pub(super) struct Postmaster {
+    pub(super) pid: Pid,
+    /// Where it really listens: an adopted one may have chosen another name.
+    pub(super) socket_dir: PathBuf,
+    /// Present when it is our child, which we must reap.
+    child: Option<Child>,
+}
+
+/// What `postmaster.pid` says about a server that is really running.
+struct PidFile {
+    pid: Pid,
+    socket_dir: PathBuf,
+    status: String,
+}
+
+impl Postmaster {
+    /// Attaches to the cluster's server, or starts it, and waits until it accepts connections.
+    /// The caller holds the start lock.
+    pub(super) async fn ensure(cluster: &Cluster) -> Result<Self> {
+        let deadline = Instant::now() + START_MAX;
+        while let Some(found) = running(&cluster.dir) {
+            match found.status.as_str() {
+                "ready" | "standby" => {
+                    tracing::debug!(pid = %found.pid, "attached to the running embedded Postgres");
+                    return Ok(Self {
+                        pid: found.pid,
+                        socket_dir: found.socket_dir,
+                        child: None,
+                    });
+                }
+                // Starting (then it becomes ready) or stopping (then it goes away).
+                _ if Instant::now() < deadline => tokio::time::sleep(POLL).await,
+                status => return Err(stuck(cluster, found.pid, status)),
+            }
+        }
+        end_detached(cluster).await?;
+        Self::start(cluster).await
+    }
+
+    async fn start(cluster: &Cluster) -> Result<Self> {
+        let began = Instant::now();
+        loop {
+            process::remove_misleading_pid_files(&cluster.dir, &cluster.socket_dir)?;
+            let log_offset = log_length(&cluster.log);
+            let mut child = spawn(cluster)?;
+            if wait_until_ready(cluster, &mut child).await? {
+                let pid = pid_of(&child)?;
+                tracing::debug!(%pid, took_ms = began.elapsed().as_millis(), "started the embedded Postgres");
+                return Ok(Self {
+                    pid,
+                    socket_dir: cluster.socket_dir.clone(),
+                    child: Some(child),
+                });
+            }
+            // It ended by itself. Processes of a server that was killed a
+            // moment ago need some time to notice; everything else is final.
+            let said = log_since(&cluster.log, log_offset);
+            if !said.contains("pre-existing shared memory block") || began.elapsed() > LEFTOVERS_MAX
+            {
+                return Err(refused(cluster, &said));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Whether the process is still there. Reaps it when it was our child.
+    pub(super) fn is_alive(&mut self, dir: &Path) -> bool {
+        match &mut self.child {
+            Some(child) => matches!(child.try_wait(), Ok(None)),
+            None => process::is_postmaster_of(self.pid, dir),
+        }
+    }
+
+    /// Follows the cluster to a server that another process started since.
+    fn follow(&mut self, dir: &Path) {
+        if !self.is_alive(dir)
+            && let Some(found) = running(dir)
+        {
+            *self = Self {
+                pid: found.pid,
+                socket_dir: found.socket_dir,
+                child: None,
+            };
+        }
+    }
+
+    /// Asks for a fast shutdown and does not wait.
+    pub(super) fn interrupt(&mut self, dir: &Path) {
+        self.follow(dir);
+        if self.is_alive(dir) {
+            // It may end between the two calls, which is what we want anyway.
+            let _ = kill(self.pid, Signal::SIGINT);
+        }
+    }
+
+    /// Fast shutdown; immediate when that takes too long.
+    pub(super) async fn stop(&mut self, dir: &Path) -> Result<()> {
+        self.follow(dir);
+        for (signal, wait) in [(Signal::SIGINT, STOP_MAX), (Signal::SIGQUIT, QUIT_MAX)] {
+            if !self.is_alive(dir) {
+                return Ok(());
+            }
+            let _ = kill(self.pid, signal);
+            let deadline = Instant::now() + wait;
+            while Instant::now() < deadline {
+                if !self.is_alive(dir) {
+                    return Ok(());
+                }
+                tokio::time::sleep(POLL).await;
+            }
+            tracing::warn!(pid = %self.pid, %signal, "the embedded Postgres does not stop");
+        }
+        Err(Error::startup(
+            format!("the embedded Postgres (pid {}) does not stop", self.pid),
+            format!("kill -9 {}; the next start recovers from it", self.pid),
+        ))
+    }
+}
+
+/// The live server of a cluster; a file left by a dead one counts as nothing.
+fn running(dir: &Path) -> Option<PidFile> {
+    let text = std::fs::read_to_string(dir.join("postmaster.pid")).ok()?;
+    let mut lines = text.lines();
+    let pid = Pid::from_raw(lines.next()?.trim().parse().ok()?);
+    if !process::is_postmaster_of(pid, dir) {
+        return None;
+    }
+    // Lines: pid, data directory, start time, port, socket folder, address, shared memory, status.
+    let socket_dir = PathBuf::from(lines.nth(3).unwrap_or_default());
+    let status = lines.nth(2).unwrap_or("starting").trim().to_owned();
+    Some(PidFile {
+        pid,
+        socket_dir,
+        status,
+    })
+}
+
+/// Ends a server whose `postmaster.pid` is gone, most likely with all of its
+/// data (`rm -rf` of a `DATA_DIR` in use). It must not write into a successor's
+/// files. An immediate shutdown loses nothing that was committed.
+pub(super) async fn end_detached(cluster: &Cluster) -> Result<()> {
+    let is_detached = |pid: &Pid| {
+        process::is_postmaster_of(*pid, &cluster.dir) && running(&cluster.dir).is_none()
+    };
+    let Some(pid) = process::socket_holder(&cluster.socket_dir).filter(is_detached) else {
+        return Ok(());
+    };
+    tracing::warn!(%pid, "a server whose files were removed still runs; it is stopped");
+    let _ = kill(pid, Signal::SIGQUIT);
+    let deadline = Instant::now() + QUIT_MAX;
+    while process::is_postmaster_of(pid, &cluster.dir) {
+        if Instant::now() > deadline {
+            return Err(Error::startup(
+                format!(
+                    "process {pid} is a Postgres whose files were removed, and it does not stop"
+                ),
+                format!("kill -9 {pid}, then start again"),
+            ));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
+}
+
+fn spawn(cluster: &Cluster) -> Result<Child> {
+    let log = open_log(&cluster.log)?;
+    let mut command = cluster.command("postgres")?;
+    command.arg("-D").arg(&cluster.dir);
+    for flag in flags::of(cluster, cluster.installation()?.major) {
+        command.arg("-c").arg(flag);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().context("sharing the log file")?)
+        .stderr(log)
+        // Its own group: Ctrl-C in the terminal stops Tandem first, and Tandem stops the server.
+        .process_group(0);
+    command.spawn().map_err(|error| {
+        Error::startup(
+            format!("{} cannot be run: {error}", command.get_program().display()),
+            "run `make setup` again, or set POSTGRES_DIR to a Postgres that runs on this machine",
+        )
+    })
+}
+
+/// `false` when the server ended instead.
+async fn wait_until_ready(cluster: &Cluster, child: &mut Child) -> Result<bool> {
+    let deadline = Instant::now() + START_MAX;
+    let pid = pid_of(child)?;
+    loop {
+        if child
+            .try_wait()
+            .context("watching the embedded Postgres")?
+            .is_some()
+        {
+            return Ok(false);
+        }
+        if running(&cluster.dir).is_some_and(|found| found.pid == pid && found.status == "ready") {
+            return Ok(true);
+        }
+        if Instant::now() > deadline {
+            // Left alone: it may be recovering, and the next attempt finds it further on.
+            return Err(stuck(cluster, pid, "starting"));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn pid_of(child: &Child) -> Result<Pid> {
+    i32::try_from(child.id())
+        .map(Pid::from_raw)
+        .context("reading the server's pid")
+}
+
+fn open_log(path: &Path) -> Result<File> {
+    let too_long = log_length(path) > LOG_BYTES_MAX;
+    let mut options = OpenOptions::new();
+    options.create(true).mode(0o600);
+    // The server appends for as long as it lives, so the log is cut between lives.
+    if too_long {
+        drop(
+            options
+                .write(true)
+                .truncate(true)
+                .open(path)
+                .context("cutting postgres.log")?,
+        );
+        options.truncate(false);
+    }
+    options.append(true).open(path).map_err(|error| {
+        Error::startup(
+            format!("{} cannot be written: {error}", path.display()),
+            "make DATA_DIR writable for the user who runs Tandem",
+        )
+    })
+}
+
+fn log_length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+fn log_since(path: &Path, offset: u64) -> String {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let start = usize::try_from(offset)
+        .ok()
+        .filter(|start| *start <= bytes.len())
+        .unwrap_or(0);
+    String::from_utf8_lossy(&bytes[start..]).into_owned()
+}
+
+fn refused(cluster: &Cluster, said: &str) -> Error {
+    let lines: Vec<&str> = said.lines().collect();
+    let shown = lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n    ");
+    let remedy = if said.contains("No space left on device") {
+        "free disk space where DATA_DIR is, then start again".to_owned()
+    } else {
+        format!(
+            "do what the lines above ask for; the whole log is {}",
+            cluster.log.display()
+        )
+    };
+    Error::startup(
+        format!("the embedded Postgres did not start:\n    {shown}"),
+        remedy,
+    )
+}
+
+fn stuck(cluster: &Cluster, pid: Pid, status: &str) -> Error {
+    Error::startup(
+        format!(
+            "the embedded Postgres (pid {pid}) has been {status} for {} s",
+            START_MAX.as_secs()
+        ),
+        format!(
+            "it may be recovering: wait and start again; {} shows what it does",
+            cluster.log.display()
+        ),
+    )
+}

@@ -1,0 +1,6 @@
+//! The integration tests: one binary, through the router or the program itself.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop where it is")]
+
+mod embedded;
+mod support;
+mod tiers;

@@ -1,0 +1,146 @@
+//! The whole application in this process, on real databases of its own.
+
+use std::sync::Arc;
+
+use axum::Router;
+use entity::core::user::Role;
+use secrecy::SecretString;
+use tandem::auth::{self, NewUser};
+use tandem::config::{Env, Settings};
+use tandem::db::{AiDb, CoreDb, Databases, Purpose};
+use tandem::jobs::Worker;
+use tandem::llm::LanguageModels;
+use tandem::state::AppState;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::postgres::{self, Layout, Urls};
+use super::user::TestUser;
+
+/// A running application.
+pub(crate) struct TestApp {
+    pub(crate) state: AppState,
+    pub(crate) urls: Urls,
+    router: Router,
+    _databases: Databases,
+}
+
+/// How the application under test differs from the usual one.
+pub(crate) struct Options {
+    pub(crate) layout: Layout,
+    pub(crate) env: Env,
+    change: Box<dyn FnOnce(&mut LanguageModels) + Send>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { layout: Layout::Dual, env: Env::new(), change: Box::new(|_| {}) }
+    }
+}
+
+impl Options {
+    /// Sets an environment variable of the application under test.
+    pub(crate) fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.env.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Both schemas in one database.
+    pub(crate) fn single(mut self) -> Self {
+        self.layout = Layout::Single;
+        self
+    }
+
+    /// Replaces models.
+    pub(crate) fn models(mut self, change: impl FnOnce(&mut LanguageModels) + Send + 'static) -> Self {
+        self.change = Box::new(change);
+        self
+    }
+
+    /// Starts the application.
+    pub(crate) async fn start(self) -> TestApp {
+        let urls = postgres::migrated(self.layout).await;
+        let mut env = postgres::base_env();
+        env.extend(urls.env());
+        env.extend(self.env);
+        let settings = Arc::new(Settings::load(&env).expect("settings"));
+        let databases = Databases::open(&settings, Purpose::Command).await.expect("databases");
+        let mut models =
+            LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir)
+                .expect("models");
+        (self.change)(&mut models);
+        let state = AppState::new(settings, &databases, models).await.expect("state");
+        let router = tandem::router::build(state.clone());
+        TestApp { state, urls, router, _databases: databases }
+    }
+}
+
+impl TestApp {
+    /// The usual application: two databases, pocket embedder, extractive answers.
+    pub(crate) async fn start() -> Self {
+        Options::default().start().await
+    }
+
+    /// An application that differs.
+    pub(crate) fn with() -> Options {
+        Options::default()
+    }
+
+    /// Core.
+    pub(crate) fn core(&self) -> &CoreDb {
+        &self.state.core
+    }
+
+    /// Ai.
+    pub(crate) fn ai(&self) -> &AiDb {
+        &self.state.ai
+    }
+
+    /// Somebody without credentials.
+    pub(crate) fn anonymous(&self) -> TestUser {
+        TestUser::new(self.router.clone(), None, Uuid::nil(), String::new())
+    }
+
+    /// A new ordinary user.
+    pub(crate) async fn user(&self) -> TestUser {
+        self.someone(Role::User).await
+    }
+
+    /// A new administrator.
+    pub(crate) async fn admin(&self) -> TestUser {
+        self.someone(Role::Admin).await
+    }
+
+    async fn someone(&self, role: Role) -> TestUser {
+        let email = format!("{}@example.com", Uuid::now_v7().simple());
+        let new = NewUser {
+            email: email.clone(),
+            password: SecretString::from("a password for tests"),
+            full_name: None,
+            role,
+        };
+        let id = auth::create_user(self.core(), new).await.expect("a user");
+        let user = auth::find_user_by_email(self.core(), &email).await.unwrap().expect("the user");
+        let token = auth::access_token(&self.state, &user).expect("a token");
+        TestUser::new(self.router.clone(), Some(token), id.0, email)
+    }
+
+    /// Runs due jobs until none is left.
+    pub(crate) async fn run_jobs(&self) {
+        let worker = Worker::new(
+            self.core().clone(),
+            tandem::server::jobs(&self.state),
+            self.state.settings.jobs.clone(),
+        );
+        while worker.run_one(&CancellationToken::new()).await.expect("the queue") {}
+    }
+
+    /// Serves on a real socket of this machine until the test ends.
+    pub(crate) async fn serve(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+}

