@@ -51,11 +51,7 @@ pub struct Accepted {
 /// Stores what is new and queues its ingestion. Answers in the order of
 /// `offers`, of which there are at most [`BATCH_MAX`]. Where two have the same
 /// id the last one counts.
-pub async fn accept(
-    state: &AppState,
-    asked_by: Option<UserId>,
-    offers: Vec<Offer>,
-) -> Result<Vec<Accepted>> {
+pub async fn accept(state: &AppState, asked_by: Option<UserId>, offers: Vec<Offer>) -> Result<Vec<Accepted>> {
     let mut plan = Plan::of(offers);
     let stored = store(state, &mut plan).await?;
     let job_id = enqueue(state, asked_by, &stored).await?;
@@ -102,11 +98,7 @@ impl Plan {
             return;
         }
         let (id, hash) = identity(&offer);
-        let candidate = Candidate {
-            position: self.verdicts.len(),
-            hash,
-            offer,
-        };
+        let candidate = Candidate { position: self.verdicts.len(), hash, offer };
         match self.candidates.entry(id) {
             Entry::Occupied(earlier) if earlier.get().hash == hash => {
                 self.verdicts.push(Verdict::Repeated(id));
@@ -124,44 +116,24 @@ impl Plan {
     }
 
     fn outcomes(&self, stored: &[Item], job_id: Option<JobId>) -> Vec<Accepted> {
-        let queued: HashMap<SourceId, i64> = stored
-            .iter()
-            .map(|item| (item.id, item.generation))
-            .collect();
+        let queued: HashMap<SourceId, i64> = stored.iter().map(|item| (item.id, item.generation)).collect();
         let now = |id: &SourceId| match self.unchanged.get(id) {
             Some((status, job_id)) => (*status, *job_id),
-            None => (
-                Status::Queued,
-                queued.contains_key(id).then_some(job_id).flatten(),
-            ),
+            None => (Status::Queued, queued.contains_key(id).then_some(job_id).flatten()),
         };
         let accepted = |id: SourceId, skipped: Option<Skipped>| {
             let (status, job_id) = now(&id);
-            Accepted {
-                id: Some(id),
-                status: Some(status),
-                skipped,
-                job_id,
-            }
+            Accepted { id: Some(id), status: Some(status), skipped, job_id }
         };
         let outcome = |verdict: &Verdict| match *verdict {
-            Verdict::Empty => Accepted {
-                id: None,
-                status: None,
-                skipped: Some(Skipped::Empty),
-                job_id: None,
-            },
-            Verdict::Superseded(id) => Accepted {
-                id: Some(id),
-                status: None,
-                skipped: Some(Skipped::Superseded),
-                job_id: None,
-            },
+            Verdict::Empty => {
+                Accepted { id: None, status: None, skipped: Some(Skipped::Empty), job_id: None }
+            }
+            Verdict::Superseded(id) => {
+                Accepted { id: Some(id), status: None, skipped: Some(Skipped::Superseded), job_id: None }
+            }
             Verdict::Repeated(id) => accepted(id, Some(Skipped::Unchanged)),
-            Verdict::Candidate(id) => accepted(
-                id,
-                (!queued.contains_key(&id)).then_some(Skipped::Unchanged),
-            ),
+            Verdict::Candidate(id) => accepted(id, (!queued.contains_key(&id)).then_some(Skipped::Unchanged)),
         };
         self.verdicts.iter().map(outcome).collect()
     }
@@ -188,13 +160,10 @@ async fn store(state: &AppState, plan: &mut Plan) -> Result<Vec<Item>> {
     let transaction = state.ai.begin().await?;
     let ids: Vec<SourceId> = plan.candidates.keys().copied().collect();
     for known in queries::lock_known(&transaction, &ids).await? {
-        let same = plan
-            .candidates
-            .get(&known.id)
-            .is_some_and(|candidate| candidate.hash == known.content_hash[..]);
+        let same =
+            plan.candidates.get(&known.id).is_some_and(|candidate| candidate.hash == known.content_hash[..]);
         if same && known.status != Status::Failed {
-            plan.unchanged
-                .insert(known.id, (known.status, known.job_id));
+            plan.unchanged.insert(known.id, (known.status, known.job_id));
         }
     }
     let mut rows = Vec::with_capacity(ids.len() - plan.unchanged.len());
@@ -209,11 +178,7 @@ async fn store(state: &AppState, plan: &mut Plan) -> Result<Vec<Item>> {
 }
 
 fn row(id: SourceId, candidate: Candidate) -> kb_source::ActiveModel {
-    let Offer {
-        ownership,
-        scope,
-        input,
-    } = candidate.offer;
+    let Offer { ownership, scope, input } = candidate.offer;
     kb_source::ActiveModel {
         id: Set(id),
         owner_id: Set(ownership.owner_id),
@@ -230,17 +195,10 @@ fn row(id: SourceId, candidate: Candidate) -> kb_source::ActiveModel {
     }
 }
 
-async fn enqueue(
-    state: &AppState,
-    asked_by: Option<UserId>,
-    stored: &[Item],
-) -> Result<Option<JobId>> {
+async fn enqueue(state: &AppState, asked_by: Option<UserId>, stored: &[Item]) -> Result<Option<JobId>> {
     if stored.is_empty() {
         return Ok(None);
     }
-    let payload = Payload {
-        items: stored.to_vec(),
-        round: 0,
-    };
+    let payload = Payload { items: stored.to_vec(), round: 0 };
     Ok(Some(jobs::enqueue(state, asked_by, payload).await?))
 }

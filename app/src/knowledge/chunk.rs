@@ -46,11 +46,7 @@ impl MediaType {
 
     /// By its name; what is unknown is plain.
     pub(super) fn named(name: &str) -> Self {
-        if name == Self::Markdown.as_str() {
-            Self::Markdown
-        } else {
-            Self::Plain
-        }
+        if name == Self::Markdown.as_str() { Self::Markdown } else { Self::Plain }
     }
 }
 
@@ -71,11 +67,7 @@ impl Budget {
     pub(super) fn new(passage_tokens: usize, window: usize, prefix_tokens: usize) -> Self {
         let window = window.saturating_sub(prefix_tokens).max(8);
         let target = passage_tokens.clamp(1, window);
-        Self {
-            target,
-            longest: (target + target / 4).min(window),
-            window,
-        }
+        Self { target, longest: (target + target / 4).min(window), window }
     }
 }
 
@@ -126,10 +118,7 @@ pub(super) fn passages(
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let sizer = Sizer {
-        count,
-        most: budget.longest,
-    };
+    let sizer = Sizer { count, most: budget.longest };
     if sizer.size(text) <= budget.longest {
         return Ok(vec![whole(document, budget, count)]);
     }
@@ -137,13 +126,7 @@ pub(super) fn passages(
         MediaType::Markdown => outline::markdown(text),
         MediaType::Plain => Outline::default(),
     };
-    let mut cutter = Cutter {
-        document,
-        outline: &outline,
-        budget,
-        count,
-        seen: Seen::default(),
-    };
+    let mut cutter = Cutter { document, outline: &outline, budget, count, seen: Seen::default() };
     let mut passages = Vec::new();
     for block in blocks(text, &outline.elements) {
         cutter.cut(block, &mut passages)?;
@@ -154,20 +137,11 @@ pub(super) fn passages(
 /// The text comes first: a title that would not fit beside it stays out.
 fn whole(document: &Document<'_>, budget: Budget, count: &dyn Fn(&str) -> usize) -> Passage {
     let tokens = count(document.text);
-    let context = title_before(document, document.text)
-        .map(|title| format!("{title}\n\n"))
-        .unwrap_or_default();
-    let with_context = tokens
-        + if context.is_empty() {
-            0
-        } else {
-            count(&context)
-        };
-    let (context, tokens) = if with_context <= budget.window {
-        (context, with_context)
-    } else {
-        (String::new(), tokens)
-    };
+    let context =
+        title_before(document, document.text).map(|title| format!("{title}\n\n")).unwrap_or_default();
+    let with_context = tokens + if context.is_empty() { 0 } else { count(&context) };
+    let (context, tokens) =
+        if with_context <= budget.window { (context, with_context) } else { (String::new(), tokens) };
     Passage {
         heading_path: String::new(),
         content: document.text.to_owned(),
@@ -198,13 +172,8 @@ impl Cutter<'_> {
         let context = self.longest_context(&block);
         let desired = self.budget.target.saturating_sub(context).max(1);
         let most = self.budget.longest.saturating_sub(context).max(desired);
-        let capacity = ChunkCapacity::new(desired)
-            .with_max(most)
-            .context("sizing passages")?;
-        let config = ChunkConfig::new(capacity).with_sizer(Sizer {
-            count: self.count,
-            most,
-        });
+        let capacity = ChunkCapacity::new(desired).with_max(most).context("sizing passages")?;
+        let config = ChunkConfig::new(capacity).with_sizer(Sizer { count: self.count, most });
         let slice = &text[block.clone()];
         let pieces: Vec<(usize, &str)> = match self.document.media_type {
             MediaType::Markdown => MarkdownSplitter::new(config).chunk_indices(slice).collect(),
@@ -234,16 +203,10 @@ impl Cutter<'_> {
     fn longest_context(&self, block: &Range<usize>) -> usize {
         let starts = std::iter::once(block.start).chain(
             // A passage under a heading begins after it: any place in its line will do.
-            self.outline
-                .within(block)
-                .iter()
-                .map(|heading| heading.start + 1),
+            self.outline.within(block).iter().map(|heading| heading.start + 1),
         );
         starts
-            .map(|start| {
-                self.context(&self.outline.above(self.document.text, start), "")
-                    .1
-            })
+            .map(|start| self.context(&self.outline.above(self.document.text, start), "").1)
             .max()
             .unwrap_or(0)
     }
@@ -255,12 +218,7 @@ impl Cutter<'_> {
             // A document's first heading often is its title.
             .filter(|title| path.first() != Some(title));
         let last = path.len().saturating_sub(1);
-        for (title, path) in [
-            (title, path),
-            (title, &path[last..]),
-            (None, &path[last..]),
-            (title, &[]),
-        ] {
+        for (title, path) in [(title, path), (title, &path[last..]), (None, &path[last..]), (title, &[])] {
             let lines: Vec<String> = title
                 .map(str::to_owned)
                 .into_iter()
@@ -303,11 +261,7 @@ impl ChunkSizer for Sizer<'_> {
     /// Tokenizes nothing that is too long anyway.
     fn size(&self, chunk: &str) -> usize {
         let least = chunk.len().div_ceil(BYTES_PER_TOKEN_MAX);
-        if least > self.most {
-            least
-        } else {
-            (self.count)(chunk).max(least)
-        }
+        if least > self.most { least } else { (self.count)(chunk).max(least) }
     }
 }
 
@@ -326,11 +280,7 @@ fn blocks(text: &str, elements: &[usize]) -> Vec<Range<usize>> {
         let cut = element.copied().unwrap_or_else(|| {
             ["\n\n", "\n", " "]
                 .iter()
-                .find_map(|separator| {
-                    window
-                        .rfind(separator)
-                        .map(|at| half + at + separator.len())
-                })
+                .find_map(|separator| window.rfind(separator).map(|at| half + at + separator.len()))
                 .unwrap_or(end)
         });
         blocks.push(start..cut);

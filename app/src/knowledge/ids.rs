@@ -179,14 +179,8 @@ mod tests {
     #[test]
     fn two_audiences_have_two_ids() {
         let metadata = Map::new();
-        let mine = Parts {
-            audience: Uuid::from_u128(1),
-            ..parts(Some("x"), &metadata)
-        };
-        let yours = Parts {
-            audience: Uuid::from_u128(2),
-            ..mine
-        };
+        let mine = Parts { audience: Uuid::from_u128(1), ..parts(Some("x"), &metadata) };
+        let yours = Parts { audience: Uuid::from_u128(2), ..mine };
         assert_ne!(source(&mine), source(&yours));
     }
 
@@ -200,22 +194,10 @@ mod tests {
         assert_eq!(hash, content_hash(&parts(None, &b)));
         let other = map(&json!({"x": 2}));
         for changed in [
-            Parts {
-                title: "B",
-                ..parts(None, &a)
-            },
-            Parts {
-                scope: "user",
-                ..parts(None, &a)
-            },
-            Parts {
-                media_type: MediaType::Markdown,
-                ..parts(None, &a)
-            },
-            Parts {
-                text: "Beta",
-                ..parts(None, &a)
-            },
+            Parts { title: "B", ..parts(None, &a) },
+            Parts { scope: "user", ..parts(None, &a) },
+            Parts { media_type: MediaType::Markdown, ..parts(None, &a) },
+            Parts { text: "Beta", ..parts(None, &a) },
             parts(None, &other),
         ] {
             assert_ne!(hash, content_hash(&changed));

@@ -25,19 +25,12 @@ const EMBED_MAX: usize = 128;
 /// Runs a job to its end.
 pub(super) async fn run(state: &AppState, context: &JobContext, payload: &Payload) -> Result<()> {
     let outcome = ingest(state, context, payload).await;
-    let Err(Failure {
-        error,
-        is_providers,
-    }) = outcome
-    else {
+    let Err(Failure { error, is_providers }) = outcome else {
         return Ok(());
     };
     if context.cancelled.is_cancelled() && context.is_last_attempt {
         // The process stops, which is not the sources' fault: somebody else goes on.
-        let rest = Payload {
-            items: payload.items.clone(),
-            round: payload.round,
-        };
+        let rest = Payload { items: payload.items.clone(), round: payload.round };
         super::jobs::enqueue(state, None, rest).await?;
     } else if is_providers && context.is_last_attempt {
         queries::mark_failed(&state.ai, &payload.items, &error.to_string()).await?;
@@ -53,10 +46,7 @@ struct Failure {
 
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self {
-            error: error.into(),
-            is_providers: false,
-        }
+        Self { error: error.into(), is_providers: false }
     }
 }
 
@@ -68,13 +58,7 @@ async fn ingest(state: &AppState, context: &JobContext, payload: &Payload) -> Re
         let started = queries::start(&state.ai, &group).await?;
         done += group.len() - started.len();
         let prepared = prepare(state, started).await?;
-        Embedding {
-            state,
-            context,
-            done: &mut done,
-        }
-        .run(prepared)
-        .await?;
+        Embedding { state, context, done: &mut done }.run(prepared).await?;
     }
     context.progress(count(done));
     Ok(())
@@ -86,10 +70,7 @@ fn groups(pending: &[queries::Pending]) -> Vec<Vec<Item>> {
     for source in pending {
         let size = source.bytes.unsigned_abs();
         bytes = bytes.saturating_add(size);
-        let item = Item {
-            id: source.id,
-            generation: source.generation,
-        };
+        let item = Item { id: source.id, generation: source.generation };
         match groups.last_mut() {
             Some(group) if bytes <= GROUP_BYTES_MAX => group.push(item),
             _ => {
@@ -107,10 +88,7 @@ async fn prepare(state: &AppState, sources: Vec<Started>) -> Result<Vec<Prepared
     let budget = budget(&state.settings.knowledge, embedder.as_ref());
     tokio::task::spawn_blocking(move || {
         let count = |text: &str| embedder.count_tokens(text);
-        sources
-            .into_iter()
-            .map(|source| cut(source, budget, &count))
-            .collect()
+        sources.into_iter().map(|source| cut(source, budget, &count)).collect()
     })
     .await
     .context("cutting texts")?
@@ -118,34 +96,18 @@ async fn prepare(state: &AppState, sources: Vec<Started>) -> Result<Vec<Prepared
 
 fn budget(knowledge: &Knowledge, embedder: &dyn Embedder) -> Budget {
     let prefix = &embedder.space().passage_prefix;
-    let prefix_tokens = if prefix.is_empty() {
-        0
-    } else {
-        embedder.count_tokens(prefix)
-    };
-    Budget::new(
-        knowledge.passage_tokens,
-        embedder.max_tokens(),
-        prefix_tokens,
-    )
+    let prefix_tokens = if prefix.is_empty() { 0 } else { embedder.count_tokens(prefix) };
+    Budget::new(knowledge.passage_tokens, embedder.max_tokens(), prefix_tokens)
 }
 
-fn cut(
-    source: Started,
-    budget: Budget,
-    count: &(dyn Fn(&str) -> usize + Sync),
-) -> Result<Prepared> {
+fn cut(source: Started, budget: Budget, count: &(dyn Fn(&str) -> usize + Sync)) -> Result<Prepared> {
     let document = Document {
         title: chunk::telling_title(&source.title, source.external_id.as_deref()),
         text: &source.content,
         media_type: MediaType::named(&source.media_type),
     };
     let passages = chunk::passages(&document, budget, count)?;
-    Ok(Prepared {
-        vectors: Vec::with_capacity(passages.len()),
-        passages,
-        source,
-    })
+    Ok(Prepared { vectors: Vec::with_capacity(passages.len()), passages, source })
 }
 
 struct Embedding<'a> {
@@ -187,17 +149,12 @@ impl Embedding<'_> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let texts: Vec<String> = batch
-            .iter()
-            .flat_map(|part| part.texts.iter().cloned())
-            .collect();
+        let texts: Vec<String> = batch.iter().flat_map(|part| part.texts.iter().cloned()).collect();
         match self.call(texts).await {
             Ok(vectors) => {
                 let mut vectors = vectors.into_iter();
                 for part in batch {
-                    sources[part.index]
-                        .vectors
-                        .extend(vectors.by_ref().take(part.texts.len()));
+                    sources[part.index].vectors.extend(vectors.by_ref().take(part.texts.len()));
                 }
                 return Ok(Vec::new());
             }
@@ -218,13 +175,7 @@ impl Embedding<'_> {
 
     async fn call(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
         let wanted = texts.len();
-        let vectors = self
-            .state
-            .models
-            .embedder
-            .embed(EmbedKind::Passage, texts)
-            .await?
-            .vectors;
+        let vectors = self.state.models.embedder.embed(EmbedKind::Passage, texts).await?.vectors;
         if vectors.len() == wanted {
             return Ok(vectors);
         }
@@ -263,19 +214,13 @@ fn take_batch(sources: &mut [Prepared]) -> Vec<Part> {
 
 fn check(context: &JobContext) -> Result<()> {
     if context.cancelled.is_cancelled() {
-        return Err(Error::conflict(
-            "stopped",
-            "the process stops; ingestion goes on later",
-        ));
+        return Err(Error::conflict("stopped", "the process stops; ingestion goes on later"));
     }
     Ok(())
 }
 
 fn providers(error: ModelError) -> Failure {
-    Failure {
-        error: error.into(),
-        is_providers: true,
-    }
+    Failure { error: error.into(), is_providers: true }
 }
 
 fn count(done: usize) -> i64 {
@@ -284,9 +229,6 @@ fn count(done: usize) -> i64 {
 
 impl Started {
     fn item(&self) -> Item {
-        Item {
-            id: self.id,
-            generation: self.generation,
-        }
+        Item { id: self.id, generation: self.generation }
     }
 }

@@ -38,11 +38,7 @@ pub async fn ingest(state: AppState, context: JobContext) -> Result<()> {
 }
 
 /// Queues an ingestion and writes its id to the sources.
-pub(super) async fn enqueue(
-    state: &AppState,
-    asked_by: Option<UserId>,
-    payload: Payload,
-) -> Result<JobId> {
+pub(super) async fn enqueue(state: &AppState, asked_by: Option<UserId>, payload: Payload) -> Result<JobId> {
     let new = NewJob {
         kind: INGEST,
         payload: serde_json::to_value(&payload).context("writing a job's payload")?,

@@ -41,20 +41,14 @@ pub(super) fn markdown(text: &str) -> Outline {
                 if depth == 0 {
                     outline.elements.push(range.start);
                     if let Tag::Heading { level, .. } = tag {
-                        open = Some(Heading {
-                            level: level as u8,
-                            text: String::new(),
-                            start: range.start,
-                        });
+                        open = Some(Heading { level: level as u8, text: String::new(), start: range.start });
                     }
                 }
                 depth += 1;
             }
             Event::End(tag) => {
                 depth = depth.saturating_sub(1);
-                if let (0, TagEnd::Heading(_), Some(heading)) =
-                    (depth, tag, open.take_if(|_| depth == 0))
-                {
+                if let (0, TagEnd::Heading(_), Some(heading)) = (depth, tag, open.take_if(|_| depth == 0)) {
                     outline.headings.push(tidied(heading));
                 }
             }
@@ -78,9 +72,7 @@ impl Outline {
     /// The headings above the text that begins at byte `start`, outermost
     /// first. A heading with which that text itself begins is not above it.
     pub(super) fn above(&self, text: &str, start: usize) -> Vec<&str> {
-        let before = self
-            .headings
-            .partition_point(|heading| heading.start < start);
+        let before = self.headings.partition_point(|heading| heading.start < start);
         let own_level = self.headings.get(before).and_then(|next| {
             let between = text.get(start..next.start)?;
             between.trim().is_empty().then_some(next.level)
@@ -103,12 +95,8 @@ impl Outline {
 
     /// Headings that begin within `range`.
     pub(super) fn within(&self, range: &Range<usize>) -> &[Heading] {
-        let first = self
-            .headings
-            .partition_point(|heading| heading.start < range.start);
-        let last = self
-            .headings
-            .partition_point(|heading| heading.start < range.end);
+        let first = self.headings.partition_point(|heading| heading.start < range.start);
+        let last = self.headings.partition_point(|heading| heading.start < range.end);
         &self.headings[first..last]
     }
 }
@@ -119,15 +107,8 @@ pub(super) fn joined(path: &[&str]) -> String {
 }
 
 fn tidied(heading: Heading) -> Heading {
-    let words = heading
-        .text
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    Heading {
-        text: words.chars().take(HEADING_CHARS_MAX).collect(),
-        ..heading
-    }
+    let words = heading.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Heading { text: words.chars().take(HEADING_CHARS_MAX).collect(), ..heading }
 }
 
 #[cfg(test)]
@@ -139,11 +120,7 @@ mod tests {
     fn above(needle: &str) -> Vec<String> {
         let outline = markdown(TEXT);
         let start = TEXT.find(needle).unwrap();
-        outline
-            .above(TEXT, start)
-            .into_iter()
-            .map(str::to_owned)
-            .collect()
+        outline.above(TEXT, start).into_iter().map(str::to_owned).collect()
     }
 
     #[test]
@@ -162,11 +139,7 @@ mod tests {
 
     #[test]
     fn a_comment_in_code_is_no_heading() {
-        let texts: Vec<_> = markdown(TEXT)
-            .headings
-            .into_iter()
-            .map(|heading| heading.text)
-            .collect();
+        let texts: Vec<_> = markdown(TEXT).headings.into_iter().map(|heading| heading.text).collect();
         assert_eq!(texts, ["Risk", "Value at risk", "Limits", "Drawdown"]);
     }
 }

@@ -143,32 +143,18 @@ pub struct Passage {
 }
 
 /// Searches what an audience may read. 422 for a vector of another space.
-pub async fn search(
-    state: &AppState,
-    audience: &Audience,
-    request: SearchRequest,
-) -> Result<SearchResult> {
+pub async fn search(state: &AppState, audience: &Audience, request: SearchRequest) -> Result<SearchResult> {
     let vector = query_vector(state, &request).await?;
     let nearest = nearest(state, filter(audience, &request), vector, request.limit);
     let found: Found<Row> = match request.group_by {
         GroupBy::Passage => vector::nearest(&state.ai, &nearest).await?,
         GroupBy::Source => vector::nearest_of_each(&state.ai, &nearest, "source_id").await?,
     };
-    let sources = found
-        .neighbours
-        .iter()
-        .map(|neighbour| neighbour.row.source_id);
-    let external_ids = queries::external_ids(&state.ai, audience, sources)
-        .await?
-        .into_iter()
-        .collect();
+    let sources = found.neighbours.iter().map(|neighbour| neighbour.row.source_id);
+    let external_ids = queries::external_ids(&state.ai, audience, sources).await?.into_iter().collect();
     let space = state.models.embedder.space();
     Ok(SearchResult {
-        hits: found
-            .neighbours
-            .into_iter()
-            .map(|neighbour| hit(neighbour, &external_ids))
-            .collect(),
+        hits: found.neighbours.into_iter().map(|neighbour| hit(neighbour, &external_ids)).collect(),
         under_filled: found.under_filled,
         space: SpaceInfo {
             provider: space.provider.clone(),
@@ -216,14 +202,7 @@ struct Row {
 fn nearest(state: &AppState, filter: Condition, vector: Vec<f32>, limit: u64) -> Nearest<'static> {
     Nearest {
         table: TABLE,
-        columns: &[
-            "id",
-            "source_id",
-            "title",
-            "heading_path",
-            "content",
-            "metadata",
-        ],
+        columns: &["id", "source_id", "title", "heading_path", "content", "metadata"],
         filter,
         vector,
         limit,
@@ -248,10 +227,7 @@ async fn query_vector(state: &AppState, request: &SearchRequest) -> Result<Vec<f
         (Some(query), None) => unit(state, state.models.embed_query(query).await?),
         (None, Some(embedding)) => unit(state, embedding.clone()),
         (None, None) => Err(Error::field("query", "give either query or embedding")),
-        (Some(_), Some(_)) => Err(Error::field(
-            "embedding",
-            "give either query or embedding, not both",
-        )),
+        (Some(_), Some(_)) => Err(Error::field("embedding", "give either query or embedding, not both")),
     }
 }
 
@@ -269,22 +245,12 @@ fn unit(state: &AppState, vector: Vec<f32>) -> Result<Vec<f32>> {
     if !vector.iter().all(|number| number.is_finite()) {
         return Err(Error::field("embedding", "must hold finite numbers only"));
     }
-    let length = vector
-        .iter()
-        .map(|&number| f64::from(number).powi(2))
-        .sum::<f64>()
-        .sqrt();
+    let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt();
     if length == 0.0 {
-        return Err(Error::field(
-            "embedding",
-            "must not be all zeros: it points nowhere",
-        ));
+        return Err(Error::field("embedding", "must not be all zeros: it points nowhere"));
     }
     #[expect(clippy::cast_possible_truncation, reason = "a quotient of at most 1")]
-    let scaled = vector
-        .into_iter()
-        .map(|number| (f64::from(number) / length) as f32)
-        .collect();
+    let scaled = vector.into_iter().map(|number| (f64::from(number) / length) as f32).collect();
     Ok(scaled)
 }
 
@@ -310,9 +276,7 @@ fn limit_default() -> u64 {
 
 #[expect(clippy::ref_option, reason = "garde hands over the field")]
 fn words(query: &Option<String>, context: &()) -> garde::Result {
-    query
-        .as_ref()
-        .map_or(Ok(()), |query| not_blank(query, context))
+    query.as_ref().map_or(Ok(()), |query| not_blank(query, context))
 }
 
 #[expect(clippy::ref_option, reason = "garde hands over the field")]
@@ -328,7 +292,5 @@ fn labels(scopes: &Option<Vec<String>>, context: &()) -> garde::Result {
 
 #[expect(clippy::ref_option, reason = "garde hands over the field")]
 fn filter_fields(fields: &Option<Map<String, Value>>, context: &()) -> garde::Result {
-    fields
-        .as_ref()
-        .map_or(Ok(()), |fields| bounded_metadata(fields, context))
+    fields.as_ref().map_or(Ok(()), |fields| bounded_metadata(fields, context))
 }

@@ -67,33 +67,22 @@ impl Offer {
     /// What a user gives. 403 when its scope is not the user's to write.
     pub fn by(user: &CurrentUser, input: SourceInput) -> Result<Self> {
         let scope = input.scope.clone().unwrap_or_else(|| OWN_SCOPE.to_owned());
-        Ok(Self {
-            ownership: Ownership::for_scope(user, &scope)?,
-            scope,
-            input,
-        })
+        Ok(Self { ownership: Ownership::for_scope(user, &scope)?, scope, input })
     }
 }
 
 #[expect(clippy::ref_option, reason = "garde hands over the field")]
 fn optional_no_nul(value: &Option<String>, context: &()) -> garde::Result {
-    value
-        .as_ref()
-        .map_or(Ok(()), |value| no_nul(value, context))
+    value.as_ref().map_or(Ok(()), |value| no_nul(value, context))
 }
 
 /// An object of bounded size without NUL in any key or value.
 pub(super) fn bounded_metadata(fields: &Map<String, Value>, _: &()) -> garde::Result {
     let size = serde_json::to_vec(fields).map_or(usize::MAX, |bytes| bytes.len());
     if size > METADATA_BYTES_MAX {
-        return Err(garde::Error::new(format!(
-            "must be at most {METADATA_BYTES_MAX} bytes of JSON"
-        )));
+        return Err(garde::Error::new(format!("must be at most {METADATA_BYTES_MAX} bytes of JSON")));
     }
-    if fields
-        .iter()
-        .any(|(key, value)| key.contains('\0') || has_nul(value))
-    {
+    if fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)) {
         return Err(garde::Error::new("must not contain the NUL character"));
     }
     Ok(())
@@ -104,9 +93,7 @@ fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(key, value)| key.contains('\0') || has_nul(value)),
+        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
     }
 }

@@ -37,10 +37,7 @@ async fn sweep_older_than(state: &AppState, waited: Duration) -> Result<u64> {
     let mut rounds: BTreeMap<u32, Vec<Item>> = BTreeMap::new();
     let mut given_up: BTreeMap<String, Vec<Item>> = BTreeMap::new();
     for source in waiting {
-        let item = Item {
-            id: source.id,
-            generation: source.generation,
-        };
+        let item = Item { id: source.id, generation: source.generation };
         match next_step(source.job_id.and_then(|id| jobs.get(&id))) {
             Step::Wait => {}
             Step::Again(round) => rounds.entry(round).or_default().push(item),
@@ -71,23 +68,16 @@ fn next_step(job: Option<&job::Model>) -> Step {
     if matches!(job.status, Status::Queued | Status::Running) {
         return Step::Wait;
     }
-    let round = serde_json::from_value::<Payload>(job.payload.clone())
-        .map_or(ROUNDS_MAX, |payload| payload.round);
+    let round =
+        serde_json::from_value::<Payload>(job.payload.clone()).map_or(ROUNDS_MAX, |payload| payload.round);
     if round < ROUNDS_MAX {
         return Step::Again(round + 1);
     }
-    Step::GiveUp(
-        job.error
-            .clone()
-            .unwrap_or_else(|| "ingestion did not come to an end".to_owned()),
-    )
+    Step::GiveUp(job.error.clone().unwrap_or_else(|| "ingestion did not come to an end".to_owned()))
 }
 
 async fn jobs_of(state: &AppState, waiting: &[Waiting]) -> Result<HashMap<JobId, job::Model>> {
     let ids: Vec<JobId> = waiting.iter().filter_map(|source| source.job_id).collect();
-    let jobs = job::Entity::find()
-        .filter(job::Column::Id.is_in(ids))
-        .all(&state.core)
-        .await?;
+    let jobs = job::Entity::find().filter(job::Column::Id.is_in(ids)).all(&state.core).await?;
     Ok(jobs.into_iter().map(|job| (job.id, job)).collect())
 }

@@ -7,20 +7,14 @@ fn words(text: &str) -> usize {
 }
 
 fn cut(title: Option<&str>, text: &str, media_type: MediaType, tokens: usize) -> Vec<Passage> {
-    let document = Document {
-        title,
-        text,
-        media_type,
-    };
+    let document = Document { title, text, media_type };
     passages(&document, Budget::new(tokens, tokens, 0), &words).unwrap()
 }
 
 fn verbatim(text: &str, passages: &[Passage]) {
     let letters: Vec<char> = text.chars().collect();
     for passage in passages {
-        let slice: String = letters[passage.char_start..passage.char_end]
-            .iter()
-            .collect();
+        let slice: String = letters[passage.char_start..passage.char_end].iter().collect();
         assert_eq!(slice, passage.content);
     }
 }
@@ -31,10 +25,7 @@ fn a_text_that_fits_is_one_passage_equal_to_it() {
     let found = cut(Some("Sizes"), text, MediaType::Markdown, 20);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].content, text);
-    assert_eq!(
-        (found[0].char_start, found[0].char_end),
-        (0, text.chars().count())
-    );
+    assert_eq!((found[0].char_start, found[0].char_end), (0, text.chars().count()));
     assert_eq!(found[0].embedded, format!("Sizes\n\n{text}"));
     assert_eq!(found[0].tokens, 6);
 }
@@ -59,29 +50,11 @@ fn passages_keep_their_headings_and_their_place() {
     let found = cut(Some("Handbook"), &text, MediaType::Markdown, 30);
     assert!(found.len() > 6);
     verbatim(&text, &found);
-    assert!(
-        found
-            .iter()
-            .all(|passage| passage.tokens <= 30 && words(&passage.embedded) <= 30)
-    );
-    let under = found
-        .iter()
-        .find(|passage| passage.heading_path == "Risk > Value at risk")
-        .unwrap();
-    assert!(
-        under
-            .embedded
-            .starts_with("Handbook\nRisk > Value at risk\n\n")
-    );
-    assert!(
-        found[0].heading_path.is_empty(),
-        "a passage's own heading is not above it"
-    );
-    assert!(
-        found
-            .windows(2)
-            .all(|pair| pair[0].char_end <= pair[1].char_start)
-    );
+    assert!(found.iter().all(|passage| passage.tokens <= 30 && words(&passage.embedded) <= 30));
+    let under = found.iter().find(|passage| passage.heading_path == "Risk > Value at risk").unwrap();
+    assert!(under.embedded.starts_with("Handbook\nRisk > Value at risk\n\n"));
+    assert!(found[0].heading_path.is_empty(), "a passage's own heading is not above it");
+    assert!(found.windows(2).all(|pair| pair[0].char_end <= pair[1].char_start));
 }
 
 #[test]
@@ -95,16 +68,10 @@ fn a_title_is_not_said_twice() {
 
 #[test]
 fn nothing_of_a_text_is_lost() {
-    let text = (0..3000)
-        .map(|n| format!("word{n}"))
-        .collect::<Vec<_>>()
-        .join(" ");
+    let text = (0..3000).map(|n| format!("word{n}")).collect::<Vec<_>>().join(" ");
     let found = cut(None, &text, MediaType::Plain, 50);
     verbatim(&text, &found);
-    let joined: Vec<&str> = found
-        .iter()
-        .flat_map(|passage| passage.content.split_whitespace())
-        .collect();
+    let joined: Vec<&str> = found.iter().flat_map(|passage| passage.content.split_whitespace()).collect();
     assert_eq!(joined.len(), 3000);
 }
 
@@ -124,11 +91,7 @@ fn a_short_text_is_counted_twice_at_most() {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         words(text)
     };
-    let document = Document {
-        title: None,
-        text: "short and sweet",
-        media_type: MediaType::Plain,
-    };
+    let document = Document { title: None, text: "short and sweet", media_type: MediaType::Plain };
     passages(&document, Budget::new(220, 254, 0), &count).unwrap();
     calls.set(counted.load(std::sync::atomic::Ordering::Relaxed));
     assert!(calls.get() <= 2);
@@ -146,11 +109,7 @@ fn long_and_hostile_texts_are_cut_in_time_and_within_bounds() {
             let one = std::time::Instant::now();
             let found = cut(Some("T"), text, media_type, 200);
             eprintln!("{:?} {media_type:?} {} passages {:?}", &text[..8], found.len(), one.elapsed());
-            let longest = found
-                .iter()
-                .map(|passage| passage.content.len())
-                .max()
-                .unwrap();
+            let longest = found.iter().map(|passage| passage.content.len()).max().unwrap();
             assert!(longest <= 250 * BYTES_PER_TOKEN_MAX, "{longest}");
         }
     }

@@ -114,24 +114,9 @@ pub async fn list_sources(
     Query(query): Query<SourcesQuery>,
 ) -> Result<Json<Page<SourceBody>>> {
     let status = query.status.map(Status::from);
-    let rows = queries::list(
-        &state.ai,
-        &user.audience(),
-        status,
-        query.cursor,
-        query.limit,
-    )
-    .await?;
-    let position = |row: &Shown| Cursor {
-        at: row.created_at,
-        id: row.id.0,
-    };
-    Ok(Json(Page::of(
-        rows,
-        query.limit,
-        position,
-        SourceBody::from,
-    )))
+    let rows = queries::list(&state.ai, &user.audience(), status, query.cursor, query.limit).await?;
+    let position = |row: &Shown| Cursor { at: row.created_at, id: row.id.0 };
+    Ok(Json(Page::of(rows, query.limit, position, SourceBody::from)))
 }
 
 /// One source.
@@ -148,9 +133,7 @@ pub async fn get_source(
     Path(id): Path<Uuid>,
 ) -> Result<Json<SourceBody>> {
     let row = find(&state, &user, SourceId(id)).await?;
-    let job_id = row
-        .job_id
-        .filter(|_| matches!(row.status, Status::Queued | Status::Processing));
+    let job_id = row.job_id.filter(|_| matches!(row.status, Status::Queued | Status::Processing));
     let mut body = SourceBody::from(row);
     if let Some(job_id) = job_id {
         body.progress = progress(&state, job_id).await?;
@@ -176,10 +159,7 @@ pub async fn delete_source(
 ) -> Result<StatusCode> {
     let row = find(&state, &user, SourceId(id)).await?;
     if row.owner_id.is_none() && !user.is_admin() {
-        return Err(Error::forbidden(
-            "shared_source",
-            "only administrators delete shared sources",
-        ));
+        return Err(Error::forbidden("shared_source", "only administrators delete shared sources"));
     }
     if !queries::delete(&state.ai, &user.audience(), row.id).await? {
         return Err(Error::NotFound("source"));
@@ -189,17 +169,12 @@ pub async fn delete_source(
 }
 
 async fn find(state: &AppState, user: &CurrentUser, id: SourceId) -> Result<Shown> {
-    queries::find(&state.ai, &user.audience(), id)
-        .await?
-        .ok_or(Error::NotFound("source"))
+    queries::find(&state.ai, &user.audience(), id).await?.ok_or(Error::NotFound("source"))
 }
 
 async fn progress(state: &AppState, id: JobId) -> Result<Option<Progress>> {
     let job = job::Entity::find_by_id(id).one(&state.core).await?;
-    Ok(job.map(|job| Progress {
-        done: job.progress_done,
-        total: job.progress_total,
-    }))
+    Ok(job.map(|job| Progress { done: job.progress_done, total: job.progress_total }))
 }
 
 impl From<SourceStatus> for Status {

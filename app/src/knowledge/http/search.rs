@@ -24,7 +24,5 @@ pub async fn search(
     user: CurrentUser,
     Json(request): Json<SearchRequest>,
 ) -> Result<Json<SearchResult>> {
-    Ok(Json(
-        crate::knowledge::search(&state, &user.audience(), request).await?,
-    ))
+    Ok(Json(crate::knowledge::search(&state, &user.audience(), request).await?))
 }

@@ -132,10 +132,7 @@ pub async fn create_sources(
     let mut offers = Vec::with_capacity(batch.items.len());
     let mut places = Vec::with_capacity(batch.items.len());
     for (place, value) in batch.items.into_iter().enumerate() {
-        let external_id = value
-            .get("external_id")
-            .and_then(Value::as_str)
-            .map(str::to_owned);
+        let external_id = value.get("external_id").and_then(Value::as_str).map(str::to_owned);
         let error = match checked(&user, value) {
             Ok(offer) => {
                 offers.push(offer);
@@ -144,11 +141,7 @@ pub async fn create_sources(
             }
             Err(error) => Some(ItemError::from(&error)),
         };
-        items.push(BatchItem {
-            external_id,
-            outcome: AcceptedBody::REJECTED,
-            error,
-        });
+        items.push(BatchItem { external_id, outcome: AcceptedBody::REJECTED, error });
     }
     let accepted = accept::accept(&state, Some(user.id), offers).await?;
     for (place, accepted) in places.into_iter().zip(accepted) {
@@ -162,12 +155,7 @@ fn checked(user: &CurrentUser, value: Value) -> Result<Offer> {
 }
 
 impl AcceptedBody {
-    const REJECTED: Self = Self {
-        id: None,
-        status: AcceptedStatus::Rejected,
-        job_id: None,
-        skipped: None,
-    };
+    const REJECTED: Self = Self { id: None, status: AcceptedStatus::Rejected, job_id: None, skipped: None };
 }
 
 impl From<Accepted> for AcceptedBody {
@@ -196,10 +184,6 @@ impl From<&Error> for ItemError {
             Error::Forbidden { .. } => (Some("scope".to_owned()), error.to_string()),
             _ => (None, error.to_string()),
         };
-        Self {
-            code: error.code(),
-            field,
-            message,
-        }
+        Self { code: error.code(), field, message }
     }
 }

@@ -55,11 +55,7 @@ struct Walk {
 
 impl Walk {
     fn new(root: PathBuf) -> Self {
-        Self {
-            waiting: VecDeque::from([(root.clone(), 0)]),
-            root,
-            files: 0,
-        }
+        Self { waiting: VecDeque::from([(root.clone(), 0)]), root, files: 0 }
     }
 
     /// Puts what a folder holds in front, in order.
@@ -88,10 +84,7 @@ impl Walk {
 
     fn name(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
-        let parts: Vec<_> = relative
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy())
-            .collect();
+        let parts: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
         parts.join("/")
     }
 }
@@ -109,8 +102,7 @@ impl Iterator for Walk {
                 self.files += 1;
                 if self.files > FILES_MAX {
                     self.waiting.clear();
-                    let error =
-                        format!("this and the following files are left out: more than {FILES_MAX}");
+                    let error = format!("this and the following files are left out: more than {FILES_MAX}");
                     return Some(Err(rejected(self.name(&path), error)));
                 }
                 return Some(read(&path, &self.name(&path), media_type));
@@ -131,9 +123,7 @@ fn media_type(path: &Path) -> Option<MediaType> {
 
 fn read(path: &Path, name: &str, media_type: MediaType) -> Result<SourceInput, Rejected> {
     let refused = |error: &dyn std::fmt::Display| rejected(name, error);
-    let size = std::fs::metadata(path)
-        .map_err(|error| refused(&error))?
-        .len();
+    let size = std::fs::metadata(path).map_err(|error| refused(&error))?.len();
     if size > FILE_BYTES_MAX {
         return Err(refused(&format!(
             "{size} bytes are more than a text may have ({TEXT_CHARS_MAX} characters)"
@@ -144,10 +134,7 @@ fn read(path: &Path, name: &str, media_type: MediaType) -> Result<SourceInput, R
         let at = error.utf8_error().valid_up_to();
         refused(&format!("not UTF-8 from byte {at} on: convert it first"))
     })?;
-    let text = text
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text);
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     let input = SourceInput {
         title: title(path, &text, media_type),
         text,
@@ -167,13 +154,6 @@ fn title(path: &Path, text: &str, media_type: MediaType) -> String {
         .flatten()
         .map(|heading| heading.text)
         .filter(|heading| !heading.trim().is_empty());
-    let title = heading.or_else(|| {
-        path.file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-    });
-    title
-        .unwrap_or_default()
-        .chars()
-        .take(TITLE_CHARS_MAX)
-        .collect()
+    let title = heading.or_else(|| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+    title.unwrap_or_default().chars().take(TITLE_CHARS_MAX).collect()
 }

@@ -20,17 +20,11 @@ pub(super) fn open(
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<SourceInput, Rejected>> + Send + use<>> {
     let file = File::open(path).map_err(|error| {
-        Error::startup(
-            format!("{} cannot be read: {error}", path.display()),
-            "name a file that exists",
-        )
+        Error::startup(format!("{} cannot be read: {error}", path.display()), "name a file that exists")
     })?;
     Ok(Lines {
         reader: BufReader::new(file),
-        name: path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default(),
+        name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         number: 0,
         ended: false,
     })
@@ -48,26 +42,17 @@ impl Lines {
     fn line(&mut self) -> Option<Result<Vec<u8>, Rejected>> {
         self.number += 1;
         let mut line = Vec::new();
-        match self
-            .reader
-            .by_ref()
-            .take(LINE_BYTES_MAX)
-            .read_until(b'\n', &mut line)
-        {
+        match self.reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
             Ok(0) => None,
             Ok(read) if read as u64 == LINE_BYTES_MAX && line.last() != Some(&b'\n') => {
                 let skipped = self.reader.skip_until(b'\n');
                 self.ended = skipped.is_err();
-                Some(Err(
-                    self.rejected(format!("longer than {LINE_BYTES_MAX} bytes"))
-                ))
+                Some(Err(self.rejected(format!("longer than {LINE_BYTES_MAX} bytes"))))
             }
             Ok(_) => Some(Ok(line)),
             Err(error) => {
                 self.ended = true;
-                Some(Err(self.rejected(format!(
-                    "the file cannot be read further: {error}"
-                ))))
+                Some(Err(self.rejected(format!("the file cannot be read further: {error}"))))
             }
         }
     }
@@ -97,8 +82,7 @@ impl Iterator for Lines {
 
 fn parse(line: &[u8]) -> Result<SourceInput, String> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    let value: Value =
-        serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
+    let value: Value = serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
     let Value::Object(mut fields) = value else {
         return Err("not a JSON object".to_owned());
     };
@@ -119,9 +103,7 @@ fn parse(line: &[u8]) -> Result<SourceInput, String> {
     // What is said in metadata wins over a field of the same name beside it.
     fields.extend(explicit);
     let input = SourceInput {
-        title: title
-            .or_else(|| external_id.clone())
-            .unwrap_or_else(|| opening(&text)),
+        title: title.or_else(|| external_id.clone()).unwrap_or_else(|| opening(&text)),
         text,
         external_id,
         scope,
@@ -142,19 +124,9 @@ fn string(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>,
 
 /// A text without title and id is called by its first words.
 fn opening(text: &str) -> String {
-    let opening: String = text
-        .split_whitespace()
-        .take(12)
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(100)
-        .collect();
-    if opening.is_empty() {
-        "Untitled".to_owned()
-    } else {
-        opening
-    }
+    let opening: String =
+        text.split_whitespace().take(12).collect::<Vec<_>>().join(" ").chars().take(100).collect();
+    if opening.is_empty() { "Untitled".to_owned() } else { opening }
 }
 
 #[cfg(test)]
@@ -163,28 +135,21 @@ mod tests {
 
     #[test]
     fn other_fields_go_to_metadata() {
-        let input = parse(br#"{"id": 471, "text": "t", "scope": "a", "year": 1, "lang": "x", "metadata": {"lang": "en"}}"#).unwrap();
+        let input = parse(
+            br#"{"id": 471, "text": "t", "scope": "a", "year": 1, "lang": "x", "metadata": {"lang": "en"}}"#,
+        )
+        .unwrap();
         assert_eq!(input.external_id.as_deref(), Some("471"));
         assert_eq!(input.title, "471");
-        assert_eq!(
-            Value::Object(input.metadata),
-            serde_json::json!({"year": 1, "lang": "en"})
-        );
+        assert_eq!(Value::Object(input.metadata), serde_json::json!({"year": 1, "lang": "en"}));
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         assert_eq!(parse(b"{}").unwrap_err(), "text: is missing");
-        assert_eq!(
-            parse(br#"{"text": 1}"#).unwrap_err(),
-            "text: must be a string"
-        );
+        assert_eq!(parse(br#"{"text": 1}"#).unwrap_err(), "text: must be a string");
         assert_eq!(parse(b"[1]").unwrap_err(), "not a JSON object");
         assert!(parse(b"{").unwrap_err().starts_with("not JSON"));
-        assert!(
-            parse(br#"{"text": "a\u0000b"}"#)
-                .unwrap_err()
-                .contains("NUL")
-        );
+        assert!(parse(br#"{"text": "a\u0000b"}"#).unwrap_err().contains("NUL"));
     }
 }

@@ -105,9 +105,7 @@ pub async fn run(
     mut on_progress: impl FnMut(&Report),
 ) -> Result<Report> {
     let mut report = Report::default();
-    let mut items = tokio::task::spawn_blocking(move || open(origin))
-        .await
-        .context("opening texts")??;
+    let mut items = tokio::task::spawn_blocking(move || open(origin)).await.context("opening texts")??;
     loop {
         // Files are read away from the async threads.
         let (group, rest) = tokio::task::spawn_blocking(move || {
@@ -156,10 +154,7 @@ async fn take_in(
         match item {
             Ok(input) => offers.push(Offer {
                 ownership: whom.ownership,
-                scope: input
-                    .scope
-                    .clone()
-                    .unwrap_or_else(|| default_scope(whom.ownership)),
+                scope: input.scope.clone().unwrap_or_else(|| default_scope(whom.ownership)),
                 input,
             }),
             Err(rejected) => report.reject(rejected),
@@ -181,8 +176,5 @@ fn default_scope(ownership: Ownership) -> String {
 
 /// Why a text is refused, in one line.
 fn rejected(at: impl Into<String>, error: impl std::fmt::Display) -> Rejected {
-    Rejected {
-        at: at.into(),
-        error: error.to_string(),
-    }
+    Rejected { at: at.into(), error: error.to_string() }
 }
