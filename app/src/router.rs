@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::auth::{self, Gate};
 use crate::conversation;
 use crate::error::{CanFail, Error};
+use crate::knowledge;
 use crate::server::health;
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
@@ -61,6 +62,10 @@ struct Document;
 /// The routes and the OpenAPI document they make.
 fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     let api = OpenApiRouter::new()
+        .routes(routes!(knowledge::http::create_source, knowledge::http::list_sources))
+        .routes(routes!(knowledge::http::create_sources))
+        .routes(routes!(knowledge::http::get_source, knowledge::http::delete_source))
+        .routes(routes!(knowledge::http::search))
         .routes(routes!(auth::http::register))
         .routes(routes!(auth::http::login))
         .routes(routes!(auth::http::refresh))
