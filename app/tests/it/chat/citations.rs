@@ -47,7 +47,10 @@ async fn the_extractive_answer_quotes_and_cites() {
     let conversation = user.conversation().await;
     let answer = user.ask(&conversation, "What does market beta measure?").await.expect(200);
     let content = answer["content"].as_str().unwrap();
-    assert!(content.contains("Market beta measures how strongly a portfolio moves with the market"), "{content}");
+    assert!(
+        content.contains("Market beta measures how strongly a portfolio moves with the market"),
+        "{content}"
+    );
     let citation = &answer["citations"][0];
     assert_eq!(citation["title"], "Beta");
     assert!(content.contains(&format!("[{}]", citation["index"])));

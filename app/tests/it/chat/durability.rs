@@ -55,7 +55,9 @@ async fn no_connection_is_held_while_the_model_thinks() {
         let (user, conversation) = (user.clone(), conversation.clone());
         tokio::spawn(async move { user.ask(&conversation, "think").await })
     };
-    let asked = eventually(|| async { server.requests().iter().any(|request| request.path.ends_with("completions")) });
+    let asked = eventually(|| async {
+        server.requests().iter().any(|request| request.path.ends_with("completions"))
+    });
     assert!(asked.await, "the model was never asked");
     tokio::time::sleep(Duration::from_millis(200)).await;
     let mut samples = Vec::new();
@@ -95,13 +97,16 @@ async fn only_an_expired_lease_interrupts_a_turn() {
         tokio::spawn(async move { user.ask(&conversation, "go").await })
     };
     let path = format!("/chat/conversations/{conversation}/messages");
-    let streaming = eventually(|| async { user.get(&path).await.expect(200)["items"][1]["status"] == "streaming" });
+    let streaming =
+        eventually(|| async { user.get(&path).await.expect(200)["items"][1]["status"] == "streaming" });
     assert!(streaming.await);
     tokio::time::sleep(Duration::from_millis(800)).await;
     assert_eq!(tandem::chat::interrupt_expired(app.core()).await.unwrap(), 0, "its lease is alive");
 
     app.core()
-        .execute_unprepared("UPDATE messages SET lease_expires_at = now() - interval '1 second' WHERE status = 'streaming'")
+        .execute_unprepared(
+            "UPDATE messages SET lease_expires_at = now() - interval '1 second' WHERE status = 'streaming'",
+        )
         .await
         .unwrap();
     assert_eq!(tandem::chat::interrupt_expired(app.core()).await.unwrap(), 1);

@@ -43,7 +43,8 @@ async fn memories_are_used_and_named() {
     let server = ModelServer::start().await;
     let app = with_model(&server).await;
     let user = app.user().await;
-    let memory = user.post("/memories", json!({ "content": "I prefer dividends to growth." })).await.expect(201);
+    let memory =
+        user.post("/memories", json!({ "content": "I prefer dividends to growth." })).await.expect(201);
     let conversation = user.conversation().await;
     let answer = user.ask(&conversation, "What do I prefer, dividends or growth?").await.expect(200);
     assert_eq!(answer["memories"], json!([{ "id": memory["id"] }]));

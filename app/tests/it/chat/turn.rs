@@ -75,7 +75,8 @@ async fn both_forms_of_send_work() {
     let made = user.request(Method::POST, "/chat/send", Some(body), &headers).await.expect(200);
     assert_eq!(made["content"], "Scripted answer.");
     let conversation = user.conversation().await;
-    let body = json!({ "conversation_id": conversation, "text": "hello", "ui_context": { "route": "/risk" } });
+    let body =
+        json!({ "conversation_id": conversation, "text": "hello", "ui_context": { "route": "/risk" } });
     user.request(Method::POST, "/chat/send", Some(body), &headers).await.expect(200);
     let listed = user.get(&format!("/chat/conversations/{conversation}")).await.expect(200);
     assert_eq!(listed["metadata"]["ui_context"]["route"], "/risk");
