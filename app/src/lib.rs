@@ -26,5 +26,6 @@ pub mod feedback;
 // Tier 7
 pub mod chat;
 // Tier 9
+pub mod cli;
 pub mod router;
 pub mod server;

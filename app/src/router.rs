@@ -17,15 +17,13 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
-use crate::auth::{self, Gate};
-use crate::conversation;
+use crate::auth::Gate;
 use crate::error::{CanFail, Error};
-use crate::feedback;
-use crate::memory;
 use crate::server::health;
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
 use crate::web::problem::REQUEST_ID;
+use crate::{auth, chat, conversation, feedback, knowledge, memory};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -60,9 +58,9 @@ const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 )]
 struct Document;
 
-/// The routes and the OpenAPI document they make.
-fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
-    let api = OpenApiRouter::new()
+/// Every route below [`BASE`].
+fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(auth::http::register))
         .routes(routes!(auth::http::login))
         .routes(routes!(auth::http::refresh))
@@ -78,25 +76,35 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
             conversation::http::delete
         ))
         .routes(routes!(conversation::http::messages))
-        .routes(routes!(
-            memory::http::list::list,
-            memory::http::create::create,
-            memory::http::delete::delete_all
-        ))
-        .routes(routes!(memory::http::batch::create_batch))
-        .routes(routes!(memory::http::search::search))
-        .routes(routes!(memory::http::read::read, memory::http::edit::edit, memory::http::delete::delete))
+        .routes(routes!(chat::http::send))
+        .routes(routes!(chat::http::send_text))
         .routes(routes!(
             feedback::http::vote,
             feedback::http::vote_by_post,
             feedback::http::read,
             feedback::http::withdraw
-        ));
+        ))
+        .routes(routes!(knowledge::http::create_source, knowledge::http::list_sources))
+        .routes(routes!(knowledge::http::create_sources))
+        .routes(routes!(knowledge::http::get_source, knowledge::http::delete_source))
+        .routes(routes!(knowledge::http::search))
+        .routes(routes!(
+            memory::http::create::create,
+            memory::http::list::list,
+            memory::http::delete::delete_all
+        ))
+        .routes(routes!(memory::http::batch::create_batch))
+        .routes(routes!(memory::http::search::search))
+        .routes(routes!(memory::http::read::read, memory::http::edit::edit, memory::http::delete::delete))
+}
+
+/// The routes and the OpenAPI document they make.
+fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
-        .nest(BASE, api)
+        .nest(BASE, api())
         .split_for_parts();
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)

@@ -8,9 +8,7 @@
 
 use pgvector::Vector;
 use sea_orm::sea_query::extension::postgres::PgBinOper;
-use sea_orm::sea_query::{
-    Alias, Condition, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement,
-};
+use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement};
 use sea_orm::{FromQueryResult, QueryResult};
 
 use super::handle::AiConn;
@@ -61,25 +59,87 @@ pub struct Found<R> {
 const DISTANCE: &str = "distance";
 
 /// Finds the nearest rows that pass the filter.
-pub async fn nearest<R: FromQueryResult>(
-    ai: &impl AiConn,
-    search: &Nearest<'_>,
-) -> Result<Found<R>> {
+pub async fn nearest<R: FromQueryResult>(ai: &impl AiConn, search: &Nearest<'_>) -> Result<Found<R>> {
     let wanted = usize::try_from(search.limit).unwrap_or(usize::MAX);
     if !is_small(ai, search).await? {
         let found = run::<R>(ai, &walked(search)).await?;
         if found.len() >= wanted {
-            return Ok(Found {
-                neighbours: found,
-                under_filled: false,
-            });
+            return Ok(Found { neighbours: found, under_filled: false });
         }
     }
     let found = run::<R>(ai, &exact(search)).await?;
-    Ok(Found {
-        under_filled: found.len() < wanted,
-        neighbours: found,
-    })
+    Ok(Found { under_filled: found.len() < wanted, neighbours: found })
+}
+
+/// Finds the nearest row of each group (rows with the same value in the column
+/// `group`), nearest group first. The page is full whenever that many groups
+/// exist: the walk is widened a few times, then every passing row is compared.
+pub async fn nearest_of_each<R: FromQueryResult>(
+    ai: &impl AiConn,
+    search: &Nearest<'_>,
+    group: &'static str,
+) -> Result<Found<R>> {
+    let wanted = usize::try_from(search.limit).unwrap_or(usize::MAX);
+    if !is_small(ai, search).await? {
+        for factor in WIDENINGS {
+            let winners = walked_groups(ai, search, group, search.limit * factor).await?;
+            if winners.len() >= wanted {
+                let ids = winners[..wanted].iter().copied();
+                let found = run::<R>(ai, &by_id(search, ids)).await?;
+                return Ok(Found { under_filled: found.len() < wanted, neighbours: found });
+            }
+        }
+    }
+    let found = run::<R>(ai, &joined(search, exact_groups(search, group))).await?;
+    Ok(Found { under_filled: found.len() < wanted, neighbours: found })
+}
+
+/// Rows walked through for each group wanted, before everything is compared.
+const WIDENINGS: [u64; 2] = [4, 32];
+
+/// The nearest row of each group among the `rows` nearest rows.
+async fn walked_groups(
+    ai: &impl AiConn,
+    search: &Nearest<'_>,
+    group: &'static str,
+    rows: u64,
+) -> Result<Vec<uuid::Uuid>> {
+    let columns = ["id", group];
+    let narrow = Nearest { columns: &columns, limit: rows, ..search.clone() };
+    let mut found: Vec<(f64, uuid::Uuid, uuid::Uuid)> = ai
+        .query_all(&walked(&narrow))
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get("", DISTANCE)?, row.try_get("", "id")?, row.try_get("", group)?)))
+        .collect::<Result<_>>()?;
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut groups = std::collections::HashSet::new();
+    found.retain(|(_, _, group)| groups.insert(*group));
+    Ok(found.into_iter().map(|(_, id, _)| id).collect())
+}
+
+/// Rows by id, with their distance; the filter stays in force.
+fn by_id(search: &Nearest<'_>, ids: impl Iterator<Item = uuid::Uuid>) -> SelectStatement {
+    selection(search).and_where(Expr::col("id").is_in(ids)).to_owned()
+}
+
+/// The nearest row of every group, all passing rows compared.
+fn exact_groups(search: &Nearest<'_>, group: &'static str) -> SelectStatement {
+    let best = Query::select()
+        .distinct_on([group])
+        .column("id")
+        .expr_as(distance(search), DISTANCE)
+        .from(search.table)
+        .cond_where(embedded(search))
+        .order_by(group, Order::Asc)
+        .order_by_expr(Expr::col(DISTANCE), Order::Asc)
+        .to_owned();
+    Query::select()
+        .columns(["id", DISTANCE])
+        .from_subquery(best, Alias::new("best"))
+        .order_by(DISTANCE, Order::Asc)
+        .limit(search.limit)
+        .to_owned()
 }
 
 /// Counts no further than the threshold, so the cost is bounded.
@@ -104,9 +164,7 @@ async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
 
 /// In the index's order; the alias is what lets Postgres use it.
 fn walked(search: &Nearest<'_>) -> SelectStatement {
-    selection(search)
-        .order_by_expr(Expr::col(DISTANCE), Order::Asc)
-        .to_owned()
+    selection(search).order_by_expr(Expr::col(DISTANCE), Order::Asc).to_owned()
 }
 
 /// Every passing row is compared: an expression that is not the index's own
@@ -121,6 +179,11 @@ fn exact(search: &Nearest<'_>) -> SelectStatement {
         .order_by_expr(distance(search).add(0.0_f64), Order::Asc)
         .limit(search.limit)
         .to_owned();
+    joined(search, winners)
+}
+
+/// The wide columns of winners, which are pairs of id and distance.
+fn joined(search: &Nearest<'_>, winners: SelectStatement) -> SelectStatement {
     let table = Alias::new(search.table);
     let winner = Alias::new("winner");
     let mut select = Query::select();
@@ -148,9 +211,7 @@ fn selection(search: &Nearest<'_>) -> SelectStatement {
 }
 
 fn embedded(search: &Nearest<'_>) -> Condition {
-    Condition::all()
-        .add(search.filter.clone())
-        .add(Expr::col("embedding").is_not_null())
+    Condition::all().add(search.filter.clone()).add(Expr::col("embedding").is_not_null())
 }
 
 fn distance(search: &Nearest<'_>) -> Expr {
@@ -158,18 +219,12 @@ fn distance(search: &Nearest<'_>) -> Expr {
     Expr::col("embedding").binary(PgBinOper::CosineDistance, vector)
 }
 
-async fn run<R: FromQueryResult>(
-    ai: &impl AiConn,
-    statement: &SelectStatement,
-) -> Result<Vec<Neighbour<R>>> {
+async fn run<R: FromQueryResult>(ai: &impl AiConn, statement: &SelectStatement) -> Result<Vec<Neighbour<R>>> {
     let rows: Vec<QueryResult> = ai.query_all(statement).await?;
     let mut found = rows
         .iter()
         .map(|row| {
-            Ok(Neighbour {
-                row: R::from_query_result(row, "")?,
-                distance: row.try_get("", DISTANCE)?,
-            })
+            Ok(Neighbour { row: R::from_query_result(row, "")?, distance: row.try_get("", DISTANCE)? })
         })
         .collect::<Result<Vec<_>>>()?;
     found.sort_by(|a, b| a.distance.total_cmp(&b.distance));

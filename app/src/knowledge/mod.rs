@@ -1,9 +1,27 @@
-#![allow(missing_docs, dead_code, unused)]
-//! stub
-use crate::{auth::*, error::*, state::*};
-use entity::ids::*;
-#[derive(Clone, Debug)]
-pub struct Passage { pub document_id: DocumentId, pub source_id: SourceId, pub title: String, pub heading_path: String, pub content: String, pub similarity: f64 }
-pub async fn retrieve(_: &AppState, _: &Audience, _: &[f32], _: u64) -> Result<Vec<Passage>> { Ok(vec![]) }
-pub async fn requeue_lost(_: &AppState) -> Result<u64> { Ok(0) }
-pub mod jobs { pub const INGEST: &str = "x"; pub async fn ingest(_: crate::state::AppState, _: crate::jobs::JobContext) -> crate::error::Result<()> { Ok(()) } }
+//! The knowledge base: texts somebody gave us, cut into passages that are
+//! searched and cited.
+//!
+//! A source is accepted ([`accept`]) and answered for at once; a job cuts and
+//! embeds it ([`jobs::ingest`]) and swaps its passages in, all or nothing.
+//! [`requeue_lost`] finds what a crash between the two databases left behind. Every
+//! reader passes the audience it reads for.
+
+pub mod accept;
+mod chunk;
+pub mod http;
+mod ids;
+pub mod import;
+mod ingest;
+pub mod jobs;
+mod outline;
+mod queries;
+mod search;
+mod source;
+mod sweep;
+
+pub use chunk::MediaType;
+pub use search::{
+    GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, SpaceInfo, retrieve, search,
+};
+pub use source::{Offer, SourceInput};
+pub use sweep::requeue_lost;

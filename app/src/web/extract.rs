@@ -108,6 +108,21 @@ where
     Ok(value)
 }
 
+/// Reads and checks a JSON value that was parsed before, as an item of a list
+/// whose items are independent.
+pub fn checked<T>(value: serde_json::Value) -> Result<T, Error>
+where
+    T: DeserializeOwned + garde::Validate<Context = ()>,
+{
+    let value = serde_path_to_error::deserialize(value).map_err(|error| {
+        let field = error.path().to_string();
+        let field = if field == "." { "item".to_owned() } else { field };
+        Error::field(field, error.inner().to_string())
+    })?;
+    validate(&value)?;
+    Ok(value)
+}
+
 /// serde_json appends a position, which the path already says better.
 fn strip_position(message: &str) -> String {
     match message.rfind(" at line ") {
@@ -116,7 +131,8 @@ fn strip_position(message: &str) -> String {
     }
 }
 
-fn validate<T: garde::Validate<Context = ()>>(value: &T) -> Result<(), Error> {
+/// Checks a value; every wrong field is named.
+pub fn validate<T: garde::Validate<Context = ()>>(value: &T) -> Result<(), Error> {
     value.validate().map_err(|report| {
         Error::Invalid(
             report

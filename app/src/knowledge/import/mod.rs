@@ -1,0 +1,183 @@
+//! Taking in files and JSON lines, for the command line.
+
+mod failures;
+mod files;
+mod lines;
+
+pub use failures::failures;
+
+use std::path::PathBuf;
+
+use entity::ids::{JobId, UserId};
+use serde::Serialize;
+
+use super::accept::{self, Accepted, Skipped};
+use super::source::{OWN_SCOPE, Offer, SourceInput};
+use crate::auth::Ownership;
+use crate::error::{Context, Result};
+use crate::state::AppState;
+
+/// Texts taken in at once.
+const GROUP_ITEMS: usize = 200;
+/// Characters taken in at once; one longer text goes alone.
+const GROUP_BYTES: usize = 8 * 1024 * 1024;
+/// Refusals that are reported one by one; the rest is counted.
+const REJECTED_MAX: usize = 1000;
+
+/// Where texts come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file, or a folder with all that is in it: `.md`, `.markdown` and `.txt`.
+    Path(PathBuf),
+    /// A file with a JSON object a line: `id`, `text`, `title`, `scope`, `metadata`; other fields go to metadata.
+    Lines(PathBuf),
+}
+
+/// A text that was not taken in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// File, or file and line.
+    pub at: String,
+    /// What is wrong with it.
+    pub error: String,
+}
+
+/// What became of the texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Queued for ingestion.
+    pub accepted: u64,
+    /// There already, or on their way.
+    pub unchanged: u64,
+    /// Blank.
+    pub empty: u64,
+    /// Replaced by a later text of the same id.
+    pub superseded: u64,
+    /// Wrong.
+    pub rejected_count: u64,
+    /// The first 1000 of the wrong ones.
+    pub rejected: Vec<Rejected>,
+    /// The jobs that ingest the accepted ones.
+    pub job_ids: Vec<JobId>,
+}
+
+impl Report {
+    /// Texts seen so far.
+    pub fn seen(&self) -> u64 {
+        self.accepted + self.unchanged + self.empty + self.superseded + self.rejected_count
+    }
+
+    fn add(&mut self, accepted: &Accepted) {
+        match accepted.skipped {
+            None => self.accepted += 1,
+            Some(Skipped::Unchanged) => self.unchanged += 1,
+            Some(Skipped::Empty) => self.empty += 1,
+            Some(Skipped::Superseded) => self.superseded += 1,
+        }
+        if let (None, Some(job_id)) = (accepted.skipped, accepted.job_id)
+            && self.job_ids.last() != Some(&job_id)
+        {
+            self.job_ids.push(job_id);
+        }
+    }
+
+    fn reject(&mut self, rejected: Rejected) {
+        self.rejected_count += 1;
+        if self.rejected.len() < REJECTED_MAX {
+            self.rejected.push(rejected);
+        }
+    }
+}
+
+/// Whom imported texts are for.
+#[derive(Clone, Copy, Debug)]
+pub struct For {
+    /// Whose rows they become, whatever label a line has.
+    pub ownership: Ownership,
+    /// Who asks, when it is a user.
+    pub asked_by: Option<UserId>,
+}
+
+/// Takes everything in. `on_progress` is called after each group of texts. A
+/// wrong text is reported and the rest goes on; an error is the database's, or
+/// that of an origin which cannot be read at all.
+pub async fn run(
+    state: &AppState,
+    origin: Origin,
+    whom: For,
+    mut on_progress: impl FnMut(&Report),
+) -> Result<Report> {
+    let mut report = Report::default();
+    let mut items = tokio::task::spawn_blocking(move || open(origin)).await.context("opening texts")??;
+    loop {
+        // Files are read away from the async threads.
+        let (group, rest) = tokio::task::spawn_blocking(move || {
+            let group = next_group(&mut items);
+            (group, items)
+        })
+        .await
+        .context("reading texts")?;
+        items = rest;
+        if group.is_empty() {
+            return Ok(report);
+        }
+        take_in(state, whom, group, &mut report).await?;
+        on_progress(&report);
+    }
+}
+
+type Items = Box<dyn Iterator<Item = Result<SourceInput, Rejected>> + Send>;
+
+fn open(origin: Origin) -> Result<Items> {
+    Ok(match origin {
+        Origin::Path(path) => Box::new(files::open(&path)?),
+        Origin::Lines(path) => Box::new(lines::open(&path)?),
+    })
+}
+
+fn next_group(items: &mut Items) -> Vec<Result<SourceInput, Rejected>> {
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    while group.len() < GROUP_ITEMS && bytes < GROUP_BYTES {
+        let Some(item) = items.next() else { break };
+        bytes += item.as_ref().map_or(0, |input| input.text.len());
+        group.push(item);
+    }
+    group
+}
+
+async fn take_in(
+    state: &AppState,
+    whom: For,
+    group: Vec<Result<SourceInput, Rejected>>,
+    report: &mut Report,
+) -> Result<()> {
+    let mut offers = Vec::with_capacity(group.len());
+    for item in group {
+        match item {
+            Ok(input) => offers.push(Offer {
+                ownership: whom.ownership,
+                scope: input.scope.clone().unwrap_or_else(|| default_scope(whom.ownership)),
+                input,
+            }),
+            Err(rejected) => report.reject(rejected),
+        }
+    }
+    for accepted in accept::accept(state, whom.asked_by, offers).await? {
+        report.add(&accepted);
+    }
+    Ok(())
+}
+
+fn default_scope(ownership: Ownership) -> String {
+    match (ownership.owner_id, ownership.tenant_id) {
+        (Some(_), _) => OWN_SCOPE.to_owned(),
+        (None, Some(tenant)) => format!("tenant:{tenant}"),
+        (None, None) => "global".to_owned(),
+    }
+}
+
+/// Why a text is refused, in one line.
+fn rejected(at: impl Into<String>, error: impl std::fmt::Display) -> Rejected {
+    Rejected { at: at.into(), error: error.to_string() }
+}

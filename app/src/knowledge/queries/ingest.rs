@@ -1,0 +1,187 @@
+//! Ingesting sources.
+
+use std::time::Duration;
+
+use entity::ai::kb_document::{self, Column as DocumentColumn};
+use entity::ids::{JobId, SourceId, TenantId, UserId};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
+};
+
+use super::{Item, items, over};
+use crate::db::AiDb;
+use crate::error::Result;
+use crate::knowledge::chunk::Passage;
+use crate::knowledge::ids;
+
+/// Rows a statement: 14 parameters each, and Postgres takes 65,535.
+const INSERT_ROWS: usize = 1000;
+
+/// Sources a sweep looks at.
+const SWEEP_MAX: u64 = 500;
+
+/// A source that is still to be ingested.
+#[derive(Debug, FromQueryResult)]
+pub(in crate::knowledge) struct Pending {
+    pub(in crate::knowledge) id: SourceId,
+    pub(in crate::knowledge) generation: i64,
+    pub(in crate::knowledge) bytes: i64,
+}
+
+/// Which of the items are still to be done, and how long their texts are.
+pub(in crate::knowledge) async fn pending(ai: &AiDb, items: &[Item]) -> Result<Vec<Pending>> {
+    let sql = "SELECT s.id, s.generation, octet_length(s.content)::bigint AS bytes
+                 FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS item(id, generation, n)
+                 JOIN ai_kb_sources s ON s.id = item.id AND s.generation = item.generation
+                WHERE s.status IN ('queued', 'processing')
+                ORDER BY item.n";
+    Ok(Pending::find_by_statement(over(sql, items, [])).all(ai).await?)
+}
+
+/// What an ingestion needs of a source.
+#[derive(Debug, FromQueryResult)]
+pub(in crate::knowledge) struct Started {
+    pub(in crate::knowledge) id: SourceId,
+    pub(in crate::knowledge) generation: i64,
+    pub(in crate::knowledge) owner_id: Option<UserId>,
+    pub(in crate::knowledge) tenant_id: Option<TenantId>,
+    pub(in crate::knowledge) external_id: Option<String>,
+    pub(in crate::knowledge) scope: String,
+    pub(in crate::knowledge) title: String,
+    pub(in crate::knowledge) media_type: String,
+    pub(in crate::knowledge) content: String,
+    pub(in crate::knowledge) metadata: serde_json::Value,
+}
+
+/// Marks sources as being worked on and loads them.
+pub(in crate::knowledge) async fn start(ai: &AiDb, items: &[Item]) -> Result<Vec<Started>> {
+    let sql = "UPDATE ai_kb_sources s SET status = 'processing', updated_at = now()
+                 FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
+                WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')
+            RETURNING s.id, s.generation, s.owner_id, s.tenant_id, s.external_id, s.scope, s.title, s.media_type, s.content, s.metadata";
+    Ok(Started::find_by_statement(over(sql, items, [])).all(ai).await?)
+}
+
+/// A source with its passages and their vectors.
+#[derive(Debug)]
+pub(in crate::knowledge) struct Prepared {
+    pub(in crate::knowledge) source: Started,
+    pub(in crate::knowledge) passages: Vec<Passage>,
+    /// As many as passages, once it is complete.
+    pub(in crate::knowledge) vectors: Vec<Vec<f32>>,
+}
+
+/// Swaps the passages of complete sources, all in one transaction: a source
+/// has its old passages or its new ones. What has moved on since is left alone.
+pub(in crate::knowledge) async fn write(ai: &AiDb, sources: &[Prepared]) -> Result<()> {
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let transaction = ai.begin().await?;
+    let lock = "SELECT s.id, s.generation FROM ai_kb_sources s
+                  JOIN unnest($1::uuid[], $2::bigint[]) AS item(id, generation) ON s.id = item.id AND s.generation = item.generation
+                 WHERE s.status IN ('queued', 'processing') ORDER BY s.id FOR UPDATE OF s";
+    let current = items(transaction.query_all_raw(over(lock, &named(sources), [])).await?)?;
+    let Swap { ids, counts, inserts } = swap(sources, &current);
+    kb_document::Entity::delete_many().filter(DocumentColumn::SourceId.is_in(ids)).exec(&transaction).await?;
+    for rows in inserts {
+        kb_document::Entity::insert_many(rows).exec_without_returning(&transaction).await?;
+    }
+    let ready = "UPDATE ai_kb_sources s SET status = 'ready', documents = item.documents, error = NULL, updated_at = now()
+                   FROM unnest($1::uuid[], $2::bigint[]) AS item(id, documents) WHERE s.id = item.id";
+    transaction.execute_raw(over(ready, &counts, [])).await?;
+    transaction.commit().await
+}
+
+/// What [`write`] changes.
+struct Swap {
+    ids: Vec<SourceId>,
+    /// Sources with the number of their passages.
+    counts: Vec<Item>,
+    inserts: Vec<Vec<kb_document::ActiveModel>>,
+}
+
+fn swap(sources: &[Prepared], current: &[Item]) -> Swap {
+    let mut swap = Swap { ids: Vec::new(), counts: Vec::new(), inserts: Vec::new() };
+    for prepared in sources {
+        let id = prepared.source.id;
+        if current.iter().all(|item| item.id != id) {
+            continue;
+        }
+        swap.ids.push(id);
+        swap.counts.push(Item { id, generation: i64::try_from(prepared.passages.len()).unwrap_or(i64::MAX) });
+        for row in rows(prepared) {
+            match swap.inserts.last_mut() {
+                Some(rows) if rows.len() < INSERT_ROWS => rows.push(row),
+                _ => swap.inserts.push(vec![row]),
+            }
+        }
+    }
+    swap
+}
+
+fn named(sources: &[Prepared]) -> Vec<Item> {
+    sources
+        .iter()
+        .map(|prepared| Item { id: prepared.source.id, generation: prepared.source.generation })
+        .collect()
+}
+
+fn rows(prepared: &Prepared) -> impl Iterator<Item = kb_document::ActiveModel> {
+    let source = &prepared.source;
+    prepared.passages.iter().zip(&prepared.vectors).zip(0_i32..).map(move |((passage, vector), position)| {
+        kb_document::ActiveModel {
+            id: Set(ids::passage(source.id, position, &passage.content)),
+            source_id: Set(source.id),
+            owner_id: Set(source.owner_id),
+            tenant_id: Set(source.tenant_id),
+            scope: Set(source.scope.clone()),
+            title: Set(source.title.clone()),
+            heading_path: Set(passage.heading_path.clone()),
+            content: Set(passage.content.clone()),
+            position: Set(position),
+            char_start: Set(int(passage.char_start)),
+            char_end: Set(int(passage.char_end)),
+            tokens: Set(int(passage.tokens)),
+            metadata: Set(source.metadata.clone()),
+            embedding: Set(Some(vector.clone().into())),
+            ..Default::default()
+        }
+    })
+}
+
+/// Gives sources up that are still to be ingested.
+pub(in crate::knowledge) async fn mark_failed(ai: &AiDb, items: &[Item], error: &str) -> Result<()> {
+    let sql = "UPDATE ai_kb_sources s SET status = 'failed', error = $3, updated_at = now()
+                 FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
+                WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')";
+    ai.execute_raw(over(sql, items, [error.into()])).await?;
+    Ok(())
+}
+
+/// A source that has waited for long.
+#[derive(Debug, FromQueryResult)]
+pub(in crate::knowledge) struct Waiting {
+    pub(in crate::knowledge) id: SourceId,
+    pub(in crate::knowledge) generation: i64,
+    pub(in crate::knowledge) job_id: Option<JobId>,
+}
+
+/// Takes the sources that have waited longest; nobody else gets them for as long again.
+pub(in crate::knowledge) async fn take_waiting(ai: &AiDb, waited: Duration) -> Result<Vec<Waiting>> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "UPDATE ai_kb_sources SET updated_at = now()
+          WHERE id IN (SELECT id FROM ai_kb_sources
+                        WHERE status IN ('queued', 'processing') AND updated_at <= now() - make_interval(secs => $1)
+                        ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+      RETURNING id, generation, job_id",
+        [waited.as_secs_f64().into(), i64::try_from(SWEEP_MAX).unwrap_or(i64::MAX).into()],
+    );
+    Ok(Waiting::find_by_statement(statement).all(ai).await?)
+}
+
+fn int(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,108 @@
+//! Showing and deleting sources.
+
+use entity::ai::kb_source::{self, Column as SourceColumn, Status};
+use entity::core::citation;
+use entity::ids::{JobId, SourceId, UserId};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::auth::Audience;
+use crate::db::{AiDb, CoreDb};
+use crate::error::Result;
+use crate::web::Cursor;
+
+/// A source as it is shown: without its text.
+#[derive(Clone, Debug, FromQueryResult)]
+pub(in crate::knowledge) struct Shown {
+    pub(in crate::knowledge) id: SourceId,
+    pub(in crate::knowledge) owner_id: Option<UserId>,
+    pub(in crate::knowledge) external_id: Option<String>,
+    pub(in crate::knowledge) scope: String,
+    pub(in crate::knowledge) title: String,
+    pub(in crate::knowledge) media_type: String,
+    pub(in crate::knowledge) metadata: serde_json::Value,
+    pub(in crate::knowledge) status: Status,
+    pub(in crate::knowledge) documents: i32,
+    pub(in crate::knowledge) job_id: Option<JobId>,
+    pub(in crate::knowledge) error: Option<String>,
+    pub(in crate::knowledge) created_at: chrono::DateTime<chrono::Utc>,
+    pub(in crate::knowledge) updated_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// A page of what an audience sees, newest first, and one row more if there is one.
+pub(in crate::knowledge) async fn list(
+    ai: &AiDb,
+    audience: &Audience,
+    status: Option<Status>,
+    after: Option<Cursor>,
+    limit: u64,
+) -> Result<Vec<Shown>> {
+    let mut query = seen_by(audience);
+    if let Some(status) = status {
+        query = query.filter(SourceColumn::Status.eq(status));
+    }
+    if let Some(Cursor { at, id }) = after {
+        let place = Expr::tuple([Expr::col("created_at"), Expr::col("id")]);
+        query = query.filter(place.lt(Expr::tuple([Expr::val(at), Expr::val(id)])));
+    }
+    Ok(query
+        .order_by_desc(SourceColumn::CreatedAt)
+        .order_by_desc(SourceColumn::Id)
+        .limit(limit + 1)
+        .into_model::<Shown>()
+        .all(ai)
+        .await?)
+}
+
+/// One source, if the audience sees it.
+pub(in crate::knowledge) async fn find(
+    ai: &AiDb,
+    audience: &Audience,
+    id: SourceId,
+) -> Result<Option<Shown>> {
+    Ok(seen_by(audience).filter(SourceColumn::Id.eq(id)).into_model::<Shown>().one(ai).await?)
+}
+
+fn seen_by(audience: &Audience) -> sea_orm::Select<kb_source::Entity> {
+    kb_source::Entity::find()
+        .select_except([SourceColumn::Content, SourceColumn::ContentHash])
+        .filter(audience.condition())
+}
+
+/// Deletes a source with its passages. False: it is not there for this audience.
+pub(in crate::knowledge) async fn delete(ai: &AiDb, audience: &Audience, id: SourceId) -> Result<bool> {
+    let deleted = kb_source::Entity::delete_many()
+        .filter(audience.condition())
+        .filter(SourceColumn::Id.eq(id))
+        .exec(ai)
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+/// Takes a deleted source's words out of the citations; the answers stay.
+pub(in crate::knowledge) async fn empty_citations(core: &CoreDb, id: SourceId) -> Result<()> {
+    citation::Entity::update_many()
+        .col_expr(citation::Column::Title, Expr::val(""))
+        .col_expr(citation::Column::Quote, Expr::val(""))
+        .col_expr(citation::Column::Deleted, Expr::val(true))
+        .filter(citation::Column::SourceId.eq(id))
+        .exec(core)
+        .await?;
+    Ok(())
+}
+
+/// The callers' own ids of sources.
+pub(in crate::knowledge) async fn external_ids(
+    ai: &AiDb,
+    audience: &Audience,
+    ids: impl IntoIterator<Item = SourceId>,
+) -> Result<Vec<(SourceId, Option<String>)>> {
+    Ok(kb_source::Entity::find()
+        .select_only()
+        .columns([SourceColumn::Id, SourceColumn::ExternalId])
+        .filter(audience.condition())
+        .filter(SourceColumn::Id.is_in(ids))
+        .into_tuple()
+        .all(ai)
+        .await?)
+}

@@ -1,0 +1,296 @@
+//! Searching passages by meaning.
+
+use std::collections::HashMap;
+
+use entity::ids::{DocumentId, SourceId};
+use garde::Validate;
+use sea_orm::FromQueryResult;
+use sea_orm::sea_query::extension::postgres::PgBinOper;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::queries;
+use super::source::bounded_metadata;
+use crate::auth::Audience;
+use crate::db::vector::{self, Found, Nearest, Neighbour};
+use crate::error::{Error, Result};
+use crate::state::AppState;
+use crate::web::text::{no_nul, not_blank};
+
+const TABLE: &str = "ai_kb_documents";
+
+/// What to search for, and among what.
+#[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchRequest {
+    /// What to search for, in words; at most 32,000 characters. Either this or `embedding`.
+    #[serde(default)]
+    #[garde(length(chars, max = 32_000), custom(words))]
+    #[schema(max_length = 32_000)]
+    pub query: Option<String>,
+    /// What to search for, as a vector of the active embedding space. Either this or `query`.
+    #[serde(default)]
+    #[garde(length(max = 4000))]
+    pub embedding: Option<Vec<f32>>,
+    /// Hits wanted, 1 to 200.
+    #[serde(default = "limit_default")]
+    #[garde(range(min = 1, max = 200))]
+    #[schema(minimum = 1, maximum = 200, default = 10)]
+    pub limit: u64,
+    /// Only sources with one of these labels; 1 to 100 labels.
+    #[serde(default)]
+    #[garde(length(min = 1, max = 100), custom(labels))]
+    pub scopes: Option<Vec<String>>,
+    /// Only sources whose metadata has these values. An array or object matches one that contains it.
+    #[serde(default)]
+    #[garde(custom(filter_fields))]
+    #[schema(value_type = Option<Object>)]
+    pub filter: Option<Map<String, Value>>,
+    /// How to search; `dense` is the only way there is.
+    #[serde(default)]
+    #[garde(skip)]
+    pub mode: SearchMode,
+    /// Whether a source may be found more than once.
+    #[serde(default)]
+    #[garde(skip)]
+    pub group_by: GroupBy,
+}
+
+/// How to search.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchMode {
+    /// By the meaning of whole passages.
+    #[default]
+    Dense,
+}
+
+/// What a hit stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupBy {
+    /// Every passage for itself.
+    #[default]
+    Passage,
+    /// The best passage of each source for its source.
+    Source,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SearchResult {
+    /// The hits, best first.
+    pub hits: Vec<Hit>,
+    /// Fewer than `limit` exist.
+    pub under_filled: bool,
+    /// The space that was searched.
+    pub space: SpaceInfo,
+}
+
+/// A passage that was found.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Hit {
+    /// The passage.
+    pub document_id: Uuid,
+    /// Its source.
+    pub source_id: Uuid,
+    /// The caller's own id of the source.
+    pub external_id: Option<String>,
+    /// Title of the source.
+    pub title: String,
+    /// Headings above the passage, outermost first, joined by " > ".
+    pub heading_path: String,
+    /// The passage.
+    pub content: String,
+    /// What hits are ordered by; today the similarity.
+    pub score: f64,
+    /// Cosine similarity, -1 to 1.
+    pub similarity: f64,
+    /// Metadata of the source.
+    #[schema(value_type = Object)]
+    pub metadata: Value,
+}
+
+/// An embedding space.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SpaceInfo {
+    /// `local` or `openai`.
+    pub provider: String,
+    /// Model name.
+    pub model: String,
+    /// Length of a vector.
+    pub dimensions: u32,
+}
+
+/// A passage for an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Passage {
+    /// The passage.
+    pub document_id: DocumentId,
+    /// Its source.
+    pub source_id: SourceId,
+    /// Title of the source.
+    pub title: String,
+    /// Headings above it, outermost first, joined by " > ".
+    pub heading_path: String,
+    /// The passage.
+    pub content: String,
+    /// Cosine similarity to the question, -1 to 1.
+    pub similarity: f64,
+}
+
+/// Searches what an audience may read. 422 for a vector of another space.
+pub async fn search(state: &AppState, audience: &Audience, request: SearchRequest) -> Result<SearchResult> {
+    let vector = query_vector(state, &request).await?;
+    let nearest = nearest(state, filter(audience, &request), vector, request.limit);
+    let found: Found<Row> = match request.group_by {
+        GroupBy::Passage => vector::nearest(&state.ai, &nearest).await?,
+        GroupBy::Source => vector::nearest_of_each(&state.ai, &nearest, "source_id").await?,
+    };
+    let sources = found.neighbours.iter().map(|neighbour| neighbour.row.source_id);
+    let external_ids = queries::external_ids(&state.ai, audience, sources).await?.into_iter().collect();
+    let space = state.models.embedder.space();
+    Ok(SearchResult {
+        hits: found.neighbours.into_iter().map(|neighbour| hit(neighbour, &external_ids)).collect(),
+        under_filled: found.under_filled,
+        space: SpaceInfo {
+            provider: space.provider.clone(),
+            model: space.model.clone(),
+            dimensions: space.dimensions,
+        },
+    })
+}
+
+/// The passages nearest to a question's vector, for an answer. Nothing is left
+/// out for being too far away; that is for the caller to judge.
+pub async fn retrieve(
+    state: &AppState,
+    audience: &Audience,
+    query_vector: &[f32],
+    limit: u64,
+) -> Result<Vec<Passage>> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let vector = unit(state, query_vector.to_vec())?;
+    let nearest = nearest(state, audience.condition(), vector, limit);
+    let found: Found<Row> = vector::nearest(&state.ai, &nearest).await?;
+    let passage = |neighbour: Neighbour<Row>| Passage {
+        similarity: neighbour.similarity(),
+        document_id: neighbour.row.id,
+        source_id: neighbour.row.source_id,
+        title: neighbour.row.title,
+        heading_path: neighbour.row.heading_path,
+        content: neighbour.row.content,
+    };
+    Ok(found.neighbours.into_iter().map(passage).collect())
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Row {
+    id: DocumentId,
+    source_id: SourceId,
+    title: String,
+    heading_path: String,
+    content: String,
+    metadata: Value,
+}
+
+fn nearest(state: &AppState, filter: Condition, vector: Vec<f32>, limit: u64) -> Nearest<'static> {
+    Nearest {
+        table: TABLE,
+        columns: &["id", "source_id", "title", "heading_path", "content", "metadata"],
+        filter,
+        vector,
+        limit,
+        exact_below: state.settings.knowledge.exact_below_rows,
+    }
+}
+
+fn filter(audience: &Audience, request: &SearchRequest) -> Condition {
+    let mut filter = audience.condition();
+    if let Some(scopes) = &request.scopes {
+        filter = filter.add(Expr::col("scope").is_in(scopes.iter().map(String::as_str)));
+    }
+    if let Some(fields) = request.filter.as_ref().filter(|fields| !fields.is_empty()) {
+        let fields = Expr::val(Value::Object(fields.clone()));
+        filter = filter.add(Expr::col("metadata").binary(PgBinOper::Contains, fields));
+    }
+    filter
+}
+
+async fn query_vector(state: &AppState, request: &SearchRequest) -> Result<Vec<f32>> {
+    match (&request.query, &request.embedding) {
+        (Some(query), None) => unit(state, state.models.embed_query(query).await?),
+        (None, Some(embedding)) => unit(state, embedding.clone()),
+        (None, None) => Err(Error::field("query", "give either query or embedding")),
+        (Some(_), Some(_)) => Err(Error::field("embedding", "give either query or embedding, not both")),
+    }
+}
+
+/// Checks a vector and scales it to length 1, which keeps every cosine and
+/// keeps the squares of large numbers from overflowing in the database.
+fn unit(state: &AppState, vector: Vec<f32>) -> Result<Vec<f32>> {
+    let dimensions = state.models.embedder.space().dimensions;
+    if u32::try_from(vector.len()).ok() != Some(dimensions) {
+        let given = vector.len();
+        return Err(Error::field(
+            "embedding",
+            format!("has {given} numbers, the active space has {dimensions}"),
+        ));
+    }
+    if !vector.iter().all(|number| number.is_finite()) {
+        return Err(Error::field("embedding", "must hold finite numbers only"));
+    }
+    let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt();
+    if length == 0.0 {
+        return Err(Error::field("embedding", "must not be all zeros: it points nowhere"));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a quotient of at most 1")]
+    let scaled = vector.into_iter().map(|number| (f64::from(number) / length) as f32).collect();
+    Ok(scaled)
+}
+
+fn hit(neighbour: Neighbour<Row>, external_ids: &HashMap<SourceId, Option<String>>) -> Hit {
+    let similarity = neighbour.similarity();
+    let row = neighbour.row;
+    Hit {
+        document_id: row.id.0,
+        source_id: row.source_id.0,
+        external_id: external_ids.get(&row.source_id).cloned().flatten(),
+        title: row.title,
+        heading_path: row.heading_path,
+        content: row.content,
+        score: similarity,
+        similarity,
+        metadata: row.metadata,
+    }
+}
+
+fn limit_default() -> u64 {
+    10
+}
+
+#[expect(clippy::ref_option, reason = "garde hands over the field")]
+fn words(query: &Option<String>, context: &()) -> garde::Result {
+    query.as_ref().map_or(Ok(()), |query| not_blank(query, context))
+}
+
+#[expect(clippy::ref_option, reason = "garde hands over the field")]
+fn labels(scopes: &Option<Vec<String>>, context: &()) -> garde::Result {
+    for scope in scopes.iter().flatten() {
+        no_nul(scope, context)?;
+        if scope.chars().count() > 100 {
+            return Err(garde::Error::new("a scope has at most 100 characters"));
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::ref_option, reason = "garde hands over the field")]
+fn filter_fields(fields: &Option<Map<String, Value>>, context: &()) -> garde::Result {
+    fields.as_ref().map_or(Ok(()), |fields| bounded_metadata(fields, context))
+}

@@ -1,0 +1,99 @@
+//! What a caller gives, and when it is refused.
+
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::chunk::MediaType;
+use crate::auth::{CurrentUser, Ownership};
+use crate::error::Result;
+use crate::web::text::{no_nul, not_blank};
+
+/// Longest text of a source, in characters.
+pub const TEXT_CHARS_MAX: usize = 8_000_000;
+/// Longest title, in characters.
+pub const TITLE_CHARS_MAX: usize = 500;
+/// Largest metadata, in bytes of JSON.
+pub const METADATA_BYTES_MAX: usize = 32 * 1024;
+/// The label of a user's own sources without one.
+pub const OWN_SCOPE: &str = "user";
+
+/// A text for the knowledge base.
+#[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceInput {
+    /// What it is called; 1 to 500 characters.
+    #[garde(length(chars, max = TITLE_CHARS_MAX), custom(not_blank))]
+    #[schema(min_length = 1, max_length = 500)]
+    pub title: String,
+    /// The text; at most 8,000,000 characters. A blank text is skipped.
+    #[garde(length(chars, max = TEXT_CHARS_MAX), custom(no_nul))]
+    #[schema(max_length = 8_000_000)]
+    pub text: String,
+    /// Your own id of the text, at most 500 characters. The same id again replaces the text.
+    #[serde(default)]
+    #[garde(length(chars, min = 1, max = 500), custom(optional_no_nul))]
+    #[schema(min_length = 1, max_length = 500)]
+    pub external_id: Option<String>,
+    /// Free label, at most 100 characters; `user` without one. `global` and `tenant:<id>` share the text and are for administrators.
+    #[serde(default)]
+    #[garde(length(chars, min = 1, max = 100), custom(optional_no_nul))]
+    #[schema(min_length = 1, max_length = 100)]
+    pub scope: Option<String>,
+    /// Your own fields, at most 32 KiB of JSON. Searches can filter on them.
+    #[serde(default)]
+    #[garde(custom(bounded_metadata))]
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+    /// How the text is written.
+    #[serde(default)]
+    #[garde(skip)]
+    pub media_type: MediaType,
+}
+
+/// A checked text and whom it is for.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Whom it is for.
+    pub ownership: Ownership,
+    /// Its label.
+    pub scope: String,
+    /// The text.
+    pub input: SourceInput,
+}
+
+impl Offer {
+    /// What a user gives. 403 when its scope is not the user's to write.
+    pub fn by(user: &CurrentUser, input: SourceInput) -> Result<Self> {
+        let scope = input.scope.clone().unwrap_or_else(|| OWN_SCOPE.to_owned());
+        Ok(Self { ownership: Ownership::for_scope(user, &scope)?, scope, input })
+    }
+}
+
+#[expect(clippy::ref_option, reason = "garde hands over the field")]
+fn optional_no_nul(value: &Option<String>, context: &()) -> garde::Result {
+    value.as_ref().map_or(Ok(()), |value| no_nul(value, context))
+}
+
+/// An object of bounded size without NUL in any key or value.
+pub(super) fn bounded_metadata(fields: &Map<String, Value>, _: &()) -> garde::Result {
+    let size = serde_json::to_vec(fields).map_or(usize::MAX, |bytes| bytes.len());
+    if size > METADATA_BYTES_MAX {
+        return Err(garde::Error::new(format!("must be at most {METADATA_BYTES_MAX} bytes of JSON")));
+    }
+    if fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)) {
+        return Err(garde::Error::new("must not contain the NUL character"));
+    }
+    Ok(())
+}
+
+/// The parser's own limit on nesting bounds the recursion.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
