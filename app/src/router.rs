@@ -66,15 +66,8 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::http::refresh))
         .routes(routes!(auth::http::logout))
         .routes(routes!(auth::http::me))
-        .routes(routes!(
-            conversation::http::create,
-            conversation::http::list
-        ))
-        .routes(routes!(
-            conversation::http::read,
-            conversation::http::rename,
-            conversation::http::delete
-        ))
+        .routes(routes!(conversation::http::create, conversation::http::list))
+        .routes(routes!(conversation::http::read, conversation::http::rename, conversation::http::delete))
         .routes(routes!(conversation::http::messages))
         .routes(routes!(chat::http::send))
         .routes(routes!(chat::http::send_text))
@@ -106,14 +99,8 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::ready))
         .nest(BASE, api())
         .split_for_parts();
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .bearer_format("JWT")
-        .build();
-    document
-        .components
-        .get_or_insert_default()
-        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
     (router, document)
 }
 
@@ -126,10 +113,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
-    let gate = Gate {
-        state: state.clone(),
-        public: PUBLIC,
-    };
+    let gate = Gate { state: state.clone(), public: PUBLIC };
     routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/api/health", axum::routing::get(health::health))
@@ -169,10 +153,7 @@ async fn identified(request: Request, next: Next) -> Response {
 
 /// A caller's id goes into log lines, so it is short and plain.
 fn is_harmless(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The configured origins; while embedded, any page of this machine.
@@ -183,22 +164,13 @@ fn cors(state: &AppState) -> CorsLayer {
     } else {
         AllowOrigin::list(configured.iter().filter_map(|origin| {
             let value = HeaderValue::from_str(origin);
-            value
-                .as_ref()
-                .map(|_| ())
-                .can_fail("an origin in CORS_ORIGINS is not a header value");
+            value.as_ref().map(|_| ()).can_fail("an origin in CORS_ORIGINS is not a header value");
             value.ok()
         }))
     };
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([
-            Method::GET,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-        ])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
         .expose_headers([REQUEST_ID_HEADER])
 }
