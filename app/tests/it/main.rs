@@ -5,11 +5,18 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod auth;
 mod chat;
+mod checklist;
+mod config;
+mod conversation;
 mod embedded;
 mod feedback;
 mod health;
+mod knowledge;
 mod llm;
 mod memory;
+mod process;
+mod schema;
 mod support;
 mod tiers;
