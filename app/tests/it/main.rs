@@ -5,7 +5,9 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod auth;
 mod chat;
+mod conversation;
 mod embedded;
 mod health;
 mod llm;
