@@ -9,7 +9,7 @@ use sea_orm::{EntityTrait, TryInsertResult};
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{email, password};
+use super::{email, password, queries};
 use crate::config::{Registration, Settings};
 use crate::db::CoreConn;
 use crate::error::{Error, Result};
@@ -58,8 +58,9 @@ pub(super) async fn insert(core: &impl CoreConn, new: NewUser) -> Result<user::M
     }
     let tenant =
         tenant::Entity::find_by_slug(FIRST_TENANT).one(core).await?.ok_or(Error::NotFound("tenant"))?;
+    let id = UserId(Uuid::now_v7());
     let row = user::ActiveModel {
-        id: Set(UserId(Uuid::now_v7())),
+        id: Set(id),
         tenant_id: Set(tenant.id),
         email: Set(email),
         password_hash: Set(password::hash(&new.password).await?),
@@ -67,13 +68,14 @@ pub(super) async fn insert(core: &impl CoreConn, new: NewUser) -> Result<user::M
         role: Set(new.role),
         ..Default::default()
     };
+    // Read back apart: with `exec_with_returning` the ORM takes a conflict for a lost row.
     let inserted = user::Entity::insert(row)
         .on_conflict(OnConflict::column(user::Column::Email).do_nothing().to_owned())
         .try_insert()
-        .exec_with_returning(core)
+        .exec(core)
         .await?;
     match inserted {
-        TryInsertResult::Inserted(user) => Ok(user),
+        TryInsertResult::Inserted(_) => queries::by_id(core, id).await?.ok_or(Error::NotFound("user")),
         TryInsertResult::Conflicted | TryInsertResult::Empty => {
             Err(Error::conflict("email_taken", "an account with this email exists"))
         }

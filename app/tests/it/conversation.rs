@@ -89,8 +89,7 @@ async fn conversations_are_listed_newest_first_and_pages_are_exact() {
         made[2], made[3], made[4]
     );
     app.core().execute_unprepared(&same).await.unwrap();
-    let newest_first: Vec<String> =
-        [6, 5, 1, 0, 4, 3, 2].iter().map(|index| made[*index].clone()).collect();
+    let newest_first: Vec<String> = [6, 5, 1, 0, 4, 3, 2].iter().map(|index| made[*index].clone()).collect();
     for limit in [1, 2, 3, 7, 50] {
         let seen = all(&user, "/chat/conversations", limit).await;
         assert_eq!(ids(&seen), newest_first, "limit {limit}");
@@ -137,10 +136,7 @@ async fn messages_are_listed_in_order_with_their_citations() {
     assert_eq!(items[1]["memories"], json!([{"id": memory}]));
     assert_eq!(items[1]["mode"], "model");
     assert_eq!(items[1]["model"], "m");
-    assert_eq!(
-        items[1]["usage"],
-        json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15})
-    );
+    assert_eq!(items[1]["usage"], json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}));
     assert!(items[1]["completed_at"].is_string() && items[1]["created_at"].is_string());
     let cited = |index: i32, ordinal: i32| {
         json!({"index": index, "document_id": document, "source_id": source, "title": "A source",

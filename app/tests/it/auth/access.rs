@@ -47,7 +47,8 @@ async fn forged_tokens_are_refused() {
     // Without this the rest would prove nothing.
     user.with_token(&hs256(&good)).get("/auth/me").await.expect(200);
 
-    let unsigned = |algorithm: &str| format!("{}.{}.", base64(&json!({"alg": algorithm, "typ": "JWT"})), base64(&good));
+    let unsigned =
+        |algorithm: &str| format!("{}.{}.", base64(&json!({"alg": algorithm, "typ": "JWT"})), base64(&good));
     let body_swapped = {
         let other = hs256(&claims(app.admin().await.id));
         let (mine, theirs) = (hs256(&good), other);

@@ -74,13 +74,12 @@ async fn a_wrong_password_and_an_unknown_address_are_told_alike() {
     let app = TestApp::start().await;
     let (_, email) = register(&app).await;
     let mut answers = Vec::new();
-    for (email, password) in [(email.as_str(), "wrong password"), ("nobody@example.com", PASSWORD), ("x", "y")] {
+    for (email, password) in
+        [(email.as_str(), "wrong password"), ("nobody@example.com", PASSWORD), ("x", "y")]
+    {
         let body = json!({"email": email, "password": password});
-        let mut problem = app
-            .anonymous()
-            .post("/auth/login", body)
-            .await
-            .expect_problem(401, "invalid_credentials");
+        let mut problem =
+            app.anonymous().post("/auth/login", body).await.expect_problem(401, "invalid_credentials");
         problem["request_id"].take();
         answers.push(problem);
     }

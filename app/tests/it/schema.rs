@@ -1,0 +1,198 @@
+//! The two schemas as they are in the database.
+
+use std::collections::BTreeSet;
+
+use sea_orm::{ConnectionTrait, DbBackend, EntityName, EntityTrait, Iterable, Statement};
+use tandem::config::{Env, Settings};
+use tandem::db::{AiConn, AiDb, AiTx, CoreConn, CoreDb, CoreTx, Databases, Purpose};
+
+use crate::support::TestApp;
+use crate::support::postgres::{self, Layout};
+
+// The wrong database does not compile.
+static_assertions::assert_impl_all!(CoreDb: CoreConn);
+static_assertions::assert_impl_all!(AiTx: AiConn);
+static_assertions::assert_not_impl_any!(CoreDb: AiConn);
+static_assertions::assert_not_impl_any!(CoreTx: AiConn);
+static_assertions::assert_not_impl_any!(AiDb: CoreConn);
+static_assertions::assert_not_impl_any!(AiTx: CoreConn);
+
+const CORE_TABLES: [&str; 9] = [
+    "citations", "conversations", "jobs", "message_events", "messages", "refresh_tokens", "settings", "tenants",
+    "users",
+];
+const AI_TABLES: [&str; 5] =
+    ["ai_embedding_spaces", "ai_feedback", "ai_kb_documents", "ai_kb_sources", "ai_memories"];
+
+async fn strings(connection: &impl ConnectionTrait, sql: &str) -> BTreeSet<String> {
+    let statement = Statement::from_string(DbBackend::Postgres, sql);
+    let rows = connection.query_all_raw(statement).await.unwrap();
+    rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect()
+}
+
+const TABLES: &str = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
+
+fn names(tables: &[&str], history: &[&str]) -> BTreeSet<String> {
+    tables.iter().chain(history).map(|name| (*name).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_database_has_its_own_tables_and_history() {
+    let app = TestApp::start().await;
+    assert_eq!(strings(app.core(), TABLES).await, names(&CORE_TABLES, &["core_migrations"]));
+    assert_eq!(strings(app.ai(), TABLES).await, names(&AI_TABLES, &["ai_migrations"]));
+    let extensions = "SELECT extname::text FROM pg_extension";
+    assert_eq!(strings(app.ai(), extensions).await, names(&["plpgsql", "vector"], &[]));
+    assert_eq!(strings(app.core(), extensions).await, names(&["plpgsql"], &[]));
+}
+
+#[tokio::test]
+async fn one_database_holds_both_with_separate_histories() {
+    let app = TestApp::with().single().start().await;
+    let both: Vec<&str> = CORE_TABLES.iter().chain(&AI_TABLES).copied().collect();
+    assert_eq!(strings(app.core(), TABLES).await, names(&both, &["core_migrations", "ai_migrations"]));
+}
+
+#[tokio::test]
+async fn no_foreign_key_leaves_the_ai_tables() {
+    let app = TestApp::with().single().start().await;
+    let crossing = strings(
+        app.ai(),
+        "SELECT conname::text FROM pg_constraint
+          WHERE contype = 'f' AND (conrelid::regclass::text LIKE 'ai\\_%') <> (confrelid::regclass::text LIKE 'ai\\_%')",
+    )
+    .await;
+    assert_eq!(crossing, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn every_constraint_has_a_name_of_ours() {
+    let app = TestApp::with().single().start().await;
+    let constraints = strings(
+        app.core(),
+        "SELECT conname::text FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
+          WHERE t.relnamespace = 'public'::regnamespace AND c.contype <> 'n' AND t.relname NOT LIKE '%migrations'",
+    )
+    .await;
+    let foreign: Vec<_> = constraints
+        .iter()
+        .filter(|name| !["pk_", "fk_", "uq_", "ck_"].iter().any(|start| name.starts_with(start)))
+        .collect();
+    assert!(constraints.len() > 30 && foreign.is_empty(), "{foreign:?}");
+}
+
+#[tokio::test]
+async fn the_ai_indexes_are_there_and_hnsw_is_as_configured() {
+    let app = TestApp::start().await;
+    let indexes = strings(app.ai(), "SELECT indexdef::text FROM pg_indexes WHERE schemaname = 'public'").await;
+    for name in [
+        "ix_ai_kb_documents_scope",
+        "ix_ai_kb_documents_created",
+        "ix_ai_memories_scope",
+        "ix_ai_memories_user_id",
+        "ix_ai_memories_tenant_id",
+        "ix_ai_feedback_message_id",
+        "ix_ai_feedback_rating",
+    ] {
+        assert!(indexes.iter().any(|index| index.contains(&format!(" {name} "))), "{name} is missing");
+    }
+    for name in ["ix_ai_kb_documents_embedding_hnsw", "ix_ai_memories_embedding_hnsw"] {
+        let index = indexes.iter().find(|index| index.contains(name)).unwrap();
+        assert!(index.contains("USING hnsw (embedding vector_cosine_ops)"), "{index}");
+        assert!(index.contains("m='16'") && index.contains("ef_construction='64'"), "{index}");
+    }
+}
+
+#[tokio::test]
+async fn hnsw_parameters_and_dimensions_are_settings() {
+    let mut env = postgres::base_env();
+    env.extend(postgres::empty(Layout::Dual).await.env());
+    env.extend(Env::from([
+        ("TANDEM__KNOWLEDGE__HNSW_M".to_owned(), "8".to_owned()),
+        ("EMBEDDING_PROVIDER".to_owned(), "openai".to_owned()),
+        ("EMBEDDING_MODEL".to_owned(), "text-embedding-3-small".to_owned()),
+        ("OPENAI_API_KEY".to_owned(), "not-used".to_owned()),
+    ]));
+    let settings = Settings::load(&env).unwrap();
+    let databases = Databases::open(&settings, Purpose::Command).await.unwrap();
+    let models =
+        tandem::llm::LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir).unwrap();
+    tandem::server::prepare(&databases, &models, &settings).await.unwrap();
+    let column = "SELECT format_type(atttypid, atttypmod)::text FROM pg_attribute
+                   WHERE attrelid = 'ai_memories'::regclass AND attname = 'embedding'";
+    assert_eq!(strings(&databases.ai, column).await, names(&["vector(1536)"], &[]));
+    let index = "SELECT indexdef::text FROM pg_indexes WHERE indexname = 'ix_ai_memories_embedding_hnsw'";
+    let index = strings(&databases.ai, index).await;
+    assert!(index.first().unwrap().contains("m='8'"), "{index:?}");
+    // A second start is a no-op.
+    tandem::server::prepare(&databases, &models, &settings).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_entity_matches_its_table() {
+    async fn check<E: EntityTrait>(connection: &impl ConnectionTrait, _: E, generated: &[&str]) {
+        use sea_orm::IdenStatic;
+        let table = E::default().table_name().to_owned();
+        let columns = strings(
+            connection,
+            &format!("SELECT column_name::text FROM information_schema.columns WHERE table_name = '{table}'"),
+        )
+        .await;
+        let known = E::Column::iter().map(|column| column.as_str().to_owned());
+        let known: BTreeSet<String> = known.chain(generated.iter().map(|name| (*name).to_owned())).collect();
+        assert_eq!(columns, known, "{table}");
+    }
+    use entity::{ai, core};
+    let app = TestApp::start().await;
+    check(app.core(), core::tenant::Entity, &[]).await;
+    check(app.core(), core::user::Entity, &[]).await;
+    check(app.core(), core::refresh_token::Entity, &[]).await;
+    check(app.core(), core::setting::Entity, &[]).await;
+    check(app.core(), core::conversation::Entity, &[]).await;
+    check(app.core(), core::message::Entity, &[]).await;
+    check(app.core(), core::message_event::Entity, &[]).await;
+    check(app.core(), core::citation::Entity, &[]).await;
+    check(app.core(), core::job::Entity, &[]).await;
+    check(app.ai(), ai::embedding_space::Entity, &[]).await;
+    check(app.ai(), ai::feedback::Entity, &[]).await;
+    check(app.ai(), ai::kb_source::Entity, &["audience"]).await;
+    check(app.ai(), ai::kb_document::Entity, &["audience"]).await;
+    check(app.ai(), ai::memory::Entity, &["audience"]).await;
+}
+
+#[tokio::test]
+async fn pools_are_bounded_tested_and_recycled_as_configured() {
+    let mut env = postgres::base_env();
+    env.retain(|name, _| !name.contains("POOL_MAX"));
+    env.extend(postgres::migrated(Layout::Dual).await.env());
+    let settings = Settings::load(&env).unwrap();
+    let databases = Databases::open(&settings, Purpose::Command).await.unwrap();
+    let (core, ai) = (databases.core.pool().options(), databases.ai.pool().options());
+    assert_eq!((core.get_max_connections(), ai.get_max_connections()), (30, 15));
+    assert_eq!((core.get_min_connections(), ai.get_min_connections()), (0, 0));
+    assert_eq!((core.get_acquire_timeout().as_secs(), ai.get_acquire_timeout().as_secs()), (30, 60));
+    assert_eq!(core.get_max_lifetime().unwrap().as_secs(), 1800);
+
+    // A connection that died in the pool is found out before it is handed out.
+    databases.core.ping().await.unwrap();
+    let application = strings(&databases.core, "SELECT current_setting('application_name')").await;
+    assert_eq!(application, names(&["tandem-core"], &[]));
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    let killer = Databases::open(&settings, Purpose::Command).await.unwrap();
+    let kill = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
+                 WHERE application_name = 'tandem-core' AND pid <> pg_backend_pid() AND datname = current_database()";
+    assert_eq!(strings(&killer.core, kill).await, names(&["true"], &[]));
+    databases.core.ping().await.unwrap();
+    strings(&databases.core, "SELECT 'still works'::text").await;
+}
+
+#[tokio::test]
+async fn a_unit_of_work_that_fails_leaves_nothing() {
+    let app = TestApp::start().await;
+    let tx = app.core().begin().await.unwrap();
+    tx.execute_unprepared("INSERT INTO settings (key, value) VALUES ('half', '1')").await.unwrap();
+    tx.execute_unprepared("INSERT INTO settings (key, value) VALUES ('half', '2')").await.unwrap_err();
+    drop(tx);
+    let rows = strings(app.core(), "SELECT key FROM settings WHERE key = 'half'").await;
+    assert_eq!(rows, BTreeSet::new());
+}
