@@ -37,7 +37,8 @@ pub fn start(settings: &Telemetry) -> Result<()> {
     result.map_err(|error| Error::startup(format!("logging cannot start: {error}"), "report this"))
 }
 
-/// A bare level quietens the libraries: their debug lines can hold SQL text.
+/// A bare level quietens the libraries: their lines can hold SQL text, and
+/// async-openai logs whole bodies that it cannot read.
 fn directives(level: &str) -> String {
-    if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,tandem={level}") }
+    if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,async_openai=off,tandem={level}") }
 }

@@ -9,7 +9,7 @@
 use pgvector::Vector;
 use sea_orm::sea_query::extension::postgres::PgBinOper;
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement};
-use sea_orm::{FromQueryResult, QueryResult};
+use sea_orm::{DbBackend, FromQueryResult, QueryResult, StatementBuilder};
 
 use super::handle::AiConn;
 use crate::error::Result;
@@ -69,6 +69,19 @@ pub async fn nearest<R: FromQueryResult>(ai: &impl AiConn, search: &Nearest<'_>)
     }
     let found = run::<R>(ai, &exact(search)).await?;
     Ok(Found { under_filled: found.len() < wanted, neighbours: found })
+}
+
+/// How Postgres would walk through the index, in its own words.
+pub async fn explain(ai: &impl AiConn, search: &Nearest<'_>) -> Result<String> {
+    let mut statement = StatementBuilder::build(&walked(search), &DbBackend::Postgres);
+    statement.sql.insert_str(0, "EXPLAIN ");
+    let lines: Vec<String> = ai
+        .query_all_raw(statement)
+        .await?
+        .iter()
+        .map(|line| line.try_get_by_index(0))
+        .collect::<Result<_, _>>()?;
+    Ok(lines.join("\n"))
 }
 
 /// Finds the nearest row of each group (rows with the same value in the column

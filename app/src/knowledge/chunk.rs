@@ -187,24 +187,24 @@ impl Cutter<'_> {
 
     fn passage(&mut self, start: usize, content: &str) -> Passage {
         let path = self.outline.above(self.document.text, start);
-        let (context, context_tokens) = self.context(&path, content);
+        let (lead, lead_tokens) = self.context(&path, content);
         let char_start = self.seen.chars_before(self.document.text, start);
         Passage {
             heading_path: outline::joined(&path),
             content: content.to_owned(),
             char_start,
             char_end: char_start + content.chars().count(),
-            embedded: context + content,
-            tokens: context_tokens + (self.count)(content),
+            embedded: lead + content,
+            tokens: lead_tokens + (self.count)(content),
         }
     }
 
     /// Room to leave for context: the longest any passage of the block has.
     fn longest_context(&self, block: &Range<usize>) -> usize {
-        let starts = std::iter::once(block.start).chain(
-            // A passage under a heading begins after it: any place in its line will do.
-            self.outline.within(block).iter().map(|heading| heading.start + 1),
-        );
+        // A passage begins with a heading, or under it: any place in its line stands for the latter.
+        let headings = self.outline.within(block).iter();
+        let starts = headings.flat_map(|heading| [heading.start, heading.start + 1]);
+        let starts = starts.chain(std::iter::once(block.start));
         starts
             .map(|start| self.context(&self.outline.above(self.document.text, start), "").1)
             .max()

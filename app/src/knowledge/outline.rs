@@ -49,7 +49,7 @@ pub(super) fn markdown(text: &str) -> Outline {
             Event::End(tag) => {
                 depth = depth.saturating_sub(1);
                 if let (0, TagEnd::Heading(_), Some(heading)) = (depth, tag, open.take_if(|_| depth == 0)) {
-                    outline.headings.push(tidied(heading));
+                    outline.headings.push(tidied(&heading));
                 }
             }
             Event::Text(words) | Event::Code(words) => {
@@ -106,9 +106,13 @@ pub(super) fn joined(path: &[&str]) -> String {
     path.join(SEPARATOR)
 }
 
-fn tidied(heading: Heading) -> Heading {
+fn tidied(heading: &Heading) -> Heading {
     let words = heading.text.split_whitespace().collect::<Vec<_>>().join(" ");
-    Heading { text: words.chars().take(HEADING_CHARS_MAX).collect(), ..heading }
+    Heading {
+        level: heading.level,
+        text: words.chars().take(HEADING_CHARS_MAX).collect(),
+        start: heading.start,
+    }
 }
 
 #[cfg(test)]

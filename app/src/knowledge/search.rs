@@ -275,14 +275,14 @@ fn limit_default() -> u64 {
 }
 
 #[expect(clippy::ref_option, reason = "garde hands over the field")]
-fn words(query: &Option<String>, context: &()) -> garde::Result {
-    query.as_ref().map_or(Ok(()), |query| not_blank(query, context))
+fn words<C>(query: &Option<String>, _: &C) -> garde::Result {
+    query.as_ref().map_or(Ok(()), |query| not_blank(query, &()))
 }
 
 #[expect(clippy::ref_option, reason = "garde hands over the field")]
-fn labels(scopes: &Option<Vec<String>>, context: &()) -> garde::Result {
+fn labels<C>(scopes: &Option<Vec<String>>, _: &C) -> garde::Result {
     for scope in scopes.iter().flatten() {
-        no_nul(scope, context)?;
+        no_nul(scope, &())?;
         if scope.chars().count() > 100 {
             return Err(garde::Error::new("a scope has at most 100 characters"));
         }
@@ -291,6 +291,6 @@ fn labels(scopes: &Option<Vec<String>>, context: &()) -> garde::Result {
 }
 
 #[expect(clippy::ref_option, reason = "garde hands over the field")]
-fn filter_fields(fields: &Option<Map<String, Value>>, context: &()) -> garde::Result {
-    fields.as_ref().map_or(Ok(()), |fields| bounded_metadata(fields, context))
+fn filter_fields<C>(fields: &Option<Map<String, Value>>, _: &C) -> garde::Result {
+    fields.as_ref().map_or(Ok(()), |fields| bounded_metadata(fields, &()))
 }

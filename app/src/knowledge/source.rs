@@ -11,13 +11,13 @@ use crate::error::Result;
 use crate::web::text::{no_nul, not_blank};
 
 /// Longest text of a source, in characters.
-pub const TEXT_CHARS_MAX: usize = 8_000_000;
+pub(super) const TEXT_CHARS_MAX: usize = 8_000_000;
 /// Longest title, in characters.
-pub const TITLE_CHARS_MAX: usize = 500;
+pub(super) const TITLE_CHARS_MAX: usize = 500;
 /// Largest metadata, in bytes of JSON.
-pub const METADATA_BYTES_MAX: usize = 32 * 1024;
+pub(super) const METADATA_BYTES_MAX: usize = 32 * 1024;
 /// The label of a user's own sources without one.
-pub const OWN_SCOPE: &str = "user";
+pub(super) const OWN_SCOPE: &str = "user";
 
 /// A text for the knowledge base.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
@@ -72,12 +72,12 @@ impl Offer {
 }
 
 #[expect(clippy::ref_option, reason = "garde hands over the field")]
-fn optional_no_nul(value: &Option<String>, context: &()) -> garde::Result {
-    value.as_ref().map_or(Ok(()), |value| no_nul(value, context))
+fn optional_no_nul<C>(value: &Option<String>, _: &C) -> garde::Result {
+    value.as_ref().map_or(Ok(()), |value| no_nul(value, &()))
 }
 
 /// An object of bounded size without NUL in any key or value.
-pub(super) fn bounded_metadata(fields: &Map<String, Value>, _: &()) -> garde::Result {
+pub(super) fn bounded_metadata<C>(fields: &Map<String, Value>, _: &C) -> garde::Result {
     let size = serde_json::to_vec(fields).map_or(usize::MAX, |bytes| bytes.len());
     if size > METADATA_BYTES_MAX {
         return Err(garde::Error::new(format!("must be at most {METADATA_BYTES_MAX} bytes of JSON")));

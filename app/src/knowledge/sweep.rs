@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::state::AppState;
 
 /// A source that waits longer than this is looked at.
-const WAITED: Duration = Duration::from_secs(60);
+const WAITED: Duration = Duration::from_mins(1);
 
 /// A source whose jobs failed this often has failed.
 const ROUNDS_MAX: u32 = 10;

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use entity::ai::memory::{Model, Origin};
 use entity::ids::{MemoryId, MessageId};
-use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::ids::{Identity, Subject, normalise};
@@ -28,9 +26,8 @@ pub(super) struct Draft {
 }
 
 /// What storing a draft did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
     /// It is new.
     Created,
     /// It was there, and something of it changed.

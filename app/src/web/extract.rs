@@ -81,21 +81,6 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     Ok(value)
 }
 
-/// Reads and validates one value of a larger body as strictly as a body of its
-/// own: for batches whose items are judged one by one.
-pub fn read_value<T>(value: serde_json::Value) -> Result<T, Error>
-where
-    T: DeserializeOwned + garde::Validate<Context = ()>,
-{
-    let value = serde_path_to_error::deserialize(value).map_err(|error| {
-        let field = error.path().to_string();
-        let field = if field == "." { "item".to_owned() } else { field };
-        Error::field(field, error.inner().to_string())
-    })?;
-    validate(&value)?;
-    Ok(value)
-}
-
 /// Reads and checks a JSON value that was parsed before, as an item of a list
 /// whose items are independent.
 pub fn checked<T>(value: serde_json::Value) -> Result<T, Error>

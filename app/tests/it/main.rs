@@ -7,9 +7,16 @@
 
 mod auth;
 mod chat;
+mod checklist;
+mod config;
 mod conversation;
 mod embedded;
+mod feedback;
 mod health;
+mod knowledge;
 mod llm;
+mod memory;
+mod process;
+mod schema;
 mod support;
 mod tiers;

@@ -68,7 +68,7 @@ pub(in crate::knowledge) async fn upsert(
         .to_owned();
     let mut insert = kb_source::Entity::insert_many(rows).on_conflict(replace).into_query();
     insert.returning(Query::returning().columns([SourceColumn::Id, SourceColumn::Generation]));
-    items(ai.query_all(&insert).await?)
+    items(&ai.query_all(&insert).await?)
 }
 
 /// Notes which job ingests the items.

@@ -82,7 +82,7 @@ pub(in crate::knowledge) async fn write(ai: &AiDb, sources: &[Prepared]) -> Resu
     let lock = "SELECT s.id, s.generation FROM ai_kb_sources s
                   JOIN unnest($1::uuid[], $2::bigint[]) AS item(id, generation) ON s.id = item.id AND s.generation = item.generation
                  WHERE s.status IN ('queued', 'processing') ORDER BY s.id FOR UPDATE OF s";
-    let current = items(transaction.query_all_raw(over(lock, &named(sources), [])).await?)?;
+    let current = items(&transaction.query_all_raw(over(lock, &named(sources), [])).await?)?;
     let Swap { ids, counts, inserts } = swap(sources, &current);
     kb_document::Entity::delete_many().filter(DocumentColumn::SourceId.is_in(ids)).exec(&transaction).await?;
     for rows in inserts {

@@ -24,7 +24,7 @@ fn over(sql: &'static str, items: &[Item], more: impl IntoIterator<Item = Value>
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
-fn items(rows: Vec<sea_orm::QueryResult>) -> Result<Vec<Item>> {
+fn items(rows: &[sea_orm::QueryResult]) -> Result<Vec<Item>> {
     rows.iter()
         .map(|row| Ok(Item { id: row.try_get("", "id")?, generation: row.try_get("", "generation")? }))
         .collect()

@@ -1,9 +1,9 @@
 //! Models of any OpenAI-compatible server, through async-openai.
 //!
 //! No type of async-openai leaves this folder. Requests and answers have our
-//! own shapes ([`wire`]), which take missing and additional fields, because
-//! the servers differ. There is one retry layer ([`retry`]): async-openai's
-//! own is replaced together with its transport ([`transport`]).
+//! own shapes (`wire`), which take missing and additional fields, because
+//! the servers differ. There is one retry layer (`retry`): async-openai's
+//! own is replaced together with its transport (`transport`).
 
 mod chat;
 mod connection;

@@ -118,7 +118,7 @@ impl StoredMemory {
 }
 
 fn read(item: Value, user: &CurrentUser, embedder: &dyn Embedder) -> Result<Draft> {
-    extract::read_value::<NewMemory>(item)?.into_draft(user, embedder)
+    extract::checked::<NewMemory>(item)?.into_draft(user, embedder)
 }
 
 /// As given, even if the rest of the item cannot be read.

@@ -78,7 +78,7 @@ impl From<Model> for Memory {
 }
 
 /// Bounded, and free of the NUL character, which Postgres refuses in JSON as well.
-fn storable(metadata: &Map<String, Value>, (): &()) -> garde::Result {
+fn storable<C>(metadata: &Map<String, Value>, _: &C) -> garde::Result {
     let size = serde_json::to_vec(metadata).map_or(usize::MAX, |json| json.len());
     if size > METADATA_BYTES_MAX {
         return Err(garde::Error::new(format!(

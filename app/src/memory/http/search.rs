@@ -145,7 +145,7 @@ async fn vector(state: &AppState, query: Option<String>, embedding: Option<Vec<f
 }
 
 /// Cosine similarity needs a direction.
-fn finite(vector: &[f32], (): &()) -> garde::Result {
+fn finite<C>(vector: &[f32], _: &C) -> garde::Result {
     if !vector.iter().all(|number| number.is_finite()) {
         return Err(garde::Error::new("holds a number that is not finite"));
     }

@@ -114,5 +114,6 @@ async fn only_an_expired_lease_interrupts_a_turn() {
     turn.await.unwrap().expect_problem(503, "turn_interrupted");
     let stored = user.get(&path).await.expect(200);
     assert_eq!(stored["items"][1]["status"], "interrupted");
-    assert_eq!(stored["items"][1]["content"], "Half ");
+    // The space after it was held back: it could have begun a marker.
+    assert_eq!(stored["items"][1]["content"], "Half");
 }
