@@ -13,7 +13,7 @@ use super::CurrentUser;
 use crate::error::{Error, Result};
 
 /// The scope label of rows shared with everybody.
-pub const GLOBAL_SCOPE: &str = "global";
+const GLOBAL_SCOPE: &str = "global";
 const TENANT_SCOPE_PREFIX: &str = "tenant:";
 
 /// Whom a new row is for.

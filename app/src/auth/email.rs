@@ -17,6 +17,7 @@ pub(super) fn parse(text: &str) -> Result<String> {
 }
 
 /// For `#[garde(custom(..))]`.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
 pub(super) fn is_address<T: AsRef<str>>(text: &T, _: &()) -> garde::Result {
     let email = normalise(text.as_ref());
     if email.chars().count() > CHARACTERS_MAX {

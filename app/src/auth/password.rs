@@ -75,6 +75,7 @@ pub(super) async fn verify(password: &SecretString, hash: Option<String>) -> Res
 }
 
 /// For `#[garde(custom(..))]`: a password somebody may choose.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
 pub(super) fn is_acceptable(password: &SecretString, _: &()) -> garde::Result {
     let characters = password.expose_secret().chars().count();
     if (CHARACTERS_MIN..=CHARACTERS_MAX).contains(&characters) {
@@ -84,6 +85,7 @@ pub(super) fn is_acceptable(password: &SecretString, _: &()) -> garde::Result {
 }
 
 /// For `#[garde(custom(..))]`: a password worth comparing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
 pub(super) fn is_bounded(password: &SecretString, _: &()) -> garde::Result {
     if password.expose_secret().chars().count() <= CHARACTERS_MAX {
         return Ok(());

@@ -83,6 +83,7 @@ pub(super) async fn insert(core: &impl CoreConn, new: NewUser) -> Result<user::M
 }
 
 /// For `#[garde(custom(..))]`.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
 pub(super) fn is_name<T: AsRef<str>>(name: &T, context: &()) -> garde::Result {
     if name.as_ref().chars().count() > NAME_CHARACTERS_MAX {
         return Err(garde::Error::new(format!("must have at most {NAME_CHARACTERS_MAX} characters")));

@@ -7,6 +7,7 @@ const BYTES_MAX: usize = 16_384;
 
 /// For `#[garde(custom(..))]`: small, and storable as jsonb, which holds every
 /// character but NUL.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
 pub(super) fn is_storable(metadata: &Map<String, Value>, _: &()) -> garde::Result {
     let text = serde_json::to_string(metadata).map_err(|_| garde::Error::new("must be a JSON object"))?;
     if text.len() > BYTES_MAX {
