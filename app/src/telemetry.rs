@@ -12,17 +12,12 @@ use crate::error::{Error, Result};
 
 /// Starts logging to standard error; standard output belongs to a command's result.
 pub fn start(settings: &Telemetry) -> Result<()> {
-    let filter = EnvFilter::builder()
-        .parse(directives(&settings.log_level))
-        .map_err(|error| {
-            Error::startup(
-                format!(
-                    "LOG_LEVEL={} is not a level or filter: {error}",
-                    settings.log_level
-                ),
-                "use error, warn, info, debug, trace, or a filter such as tandem=debug",
-            )
-        })?;
+    let filter = EnvFilter::builder().parse(directives(&settings.log_level)).map_err(|error| {
+        Error::startup(
+            format!("LOG_LEVEL={} is not a level or filter: {error}", settings.log_level),
+            "use error, warn, info, debug, trace, or a filter such as tandem=debug",
+        )
+    })?;
     let registry = tracing_subscriber::registry().with(filter);
     let json = match settings.log_format {
         LogFormat::Json => true,
@@ -30,10 +25,7 @@ pub fn start(settings: &Telemetry) -> Result<()> {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
     let result = if json {
-        let layer = fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(std::io::stderr);
+        let layer = fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
         registry.with(layer).try_init()
     } else {
         let layer = fmt::layer()
@@ -45,11 +37,8 @@ pub fn start(settings: &Telemetry) -> Result<()> {
     result.map_err(|error| Error::startup(format!("logging cannot start: {error}"), "report this"))
 }
 
-/// A bare level quietens the libraries: their debug lines can hold SQL text.
+/// A bare level quietens the libraries: their lines can hold SQL text, and
+/// async-openai logs whole bodies that it cannot read.
 fn directives(level: &str) -> String {
-    if level.contains(['=', ',']) {
-        level.to_owned()
-    } else {
-        format!("warn,tandem={level}")
-    }
+    if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,async_openai=off,tandem={level}") }
 }

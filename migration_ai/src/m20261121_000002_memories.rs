@@ -41,6 +41,9 @@ CREATE TABLE ai_memories (
     CONSTRAINT ck_ai_memories_origin CHECK (origin IN ('user', 'chat'))
 );
 CREATE INDEX ix_ai_memories_scope ON ai_memories (audience, scope);
+-- The same text, or the same external id, is looked for before anything is written.
+CREATE INDEX ix_ai_memories_content_hash ON ai_memories (audience, content_hash);
+CREATE INDEX ix_ai_memories_external_id ON ai_memories (audience, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX ix_ai_memories_user_id ON ai_memories (owner_id, created_at DESC, id DESC);
 CREATE INDEX ix_ai_memories_tenant_id ON ai_memories (tenant_id);
 CREATE INDEX ix_ai_memories_source_message_id ON ai_memories (source_message_id) WHERE source_message_id IS NOT NULL;

@@ -60,9 +60,9 @@ pub(super) fn verify(signing_key: &SecretSlice<u8>, token: &str) -> Result<UserI
     let key = DecodingKey::from_secret(key.expose_secret());
     match jsonwebtoken::decode::<Claims>(token, &key, &rules) {
         Ok(token) => Ok(UserId(token.claims.sub)),
-        Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => Err(
-            Error::unauthenticated("expired_token", "the access token has expired; refresh it"),
-        ),
+        Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
+            Err(Error::unauthenticated("expired_token", "the access token has expired; refresh it"))
+        }
         Err(_) => Err(invalid_token()),
     }
 }

@@ -27,17 +27,11 @@ pub struct Ownership {
 
 impl Ownership {
     /// Shared with everybody: rows of the operator.
-    pub const EVERYBODY: Self = Self {
-        owner_id: None,
-        tenant_id: None,
-    };
+    pub const EVERYBODY: Self = Self { owner_id: None, tenant_id: None };
 
     /// The user's own rows.
     pub fn of(user: &CurrentUser) -> Self {
-        Self {
-            owner_id: Some(user.id),
-            tenant_id: Some(user.tenant_id),
-        }
+        Self { owner_id: Some(user.id), tenant_id: Some(user.tenant_id) }
     }
 
     /// What the scope label of a request means: `global` and `tenant:<id>` share
@@ -48,10 +42,7 @@ impl Ownership {
         } else if let Some(id) = scope.strip_prefix(TENANT_SCOPE_PREFIX) {
             let id = Uuid::parse_str(id)
                 .map_err(|_| Error::field("scope", "tenant: must be followed by a tenant's id"))?;
-            Self {
-                owner_id: None,
-                tenant_id: Some(TenantId(id)),
-            }
+            Self { owner_id: None, tenant_id: Some(TenantId(id)) }
         } else {
             return Ok(Self::of(user));
         };
@@ -111,16 +102,8 @@ mod tests {
     fn only_administrators_share() {
         let (user, admin) = (user(Role::User), user(Role::Admin));
         assert!(Ownership::for_scope(&user, "global").is_err());
-        assert!(
-            Ownership::for_scope(&user, "tenant:019aa000-0000-7000-8000-000000000001").is_err()
-        );
-        assert_eq!(
-            Ownership::for_scope(&admin, "global").unwrap(),
-            Ownership::EVERYBODY
-        );
-        assert_eq!(
-            Ownership::for_scope(&user, "page:risk").unwrap(),
-            Ownership::of(&user)
-        );
+        assert!(Ownership::for_scope(&user, "tenant:019aa000-0000-7000-8000-000000000001").is_err());
+        assert_eq!(Ownership::for_scope(&admin, "global").unwrap(), Ownership::EVERYBODY);
+        assert_eq!(Ownership::for_scope(&user, "page:risk").unwrap(), Ownership::of(&user));
     }
 }

@@ -20,9 +20,7 @@ pub(super) fn parse(text: &str) -> Result<String> {
 pub(super) fn is_address<T: AsRef<str>>(text: &T, _: &()) -> garde::Result {
     let email = normalise(text.as_ref());
     if email.chars().count() > CHARACTERS_MAX {
-        return Err(garde::Error::new(format!(
-            "must have at most {CHARACTERS_MAX} characters"
-        )));
+        return Err(garde::Error::new(format!("must have at most {CHARACTERS_MAX} characters")));
     }
     garde::rules::email::parse_email(&email)
         .map_err(|why| garde::Error::new(format!("must be an email address: {why}")))

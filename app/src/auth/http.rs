@@ -182,8 +182,6 @@ pub async fn logout(
 /// Who am I.
 #[utoipa::path(get, path = "/auth/me", tag = "auth", responses((status = 200, body = UserView), Problems))]
 pub async fn me(State(state): State<AppState>, user: CurrentUser) -> Result<Json<UserView>> {
-    let user = queries::by_id(&state.core, user.id)
-        .await?
-        .ok_or(Error::NotFound("user"))?;
+    let user = queries::by_id(&state.core, user.id).await?.ok_or(Error::NotFound("user"))?;
     Ok(Json(user.into()))
 }

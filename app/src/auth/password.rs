@@ -26,7 +26,8 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Compared with when there is no such user, so that the answer takes as long:
 /// a hash of nothing, with the parameters above.
-const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const DUMMY_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// 56 characters that nobody mistakes for each other; 20 of them are 116 bits.
 const ALPHABET: &[u8] = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -54,9 +55,7 @@ pub(super) async fn hash(password: &SecretString) -> Result<String> {
         let mut salt = [0_u8; 16];
         rand::rng().fill_bytes(&mut salt);
         let salt = SaltString::encode_b64(&salt).map_err(unusable)?;
-        let hash = argon2()?
-            .hash_password(password.expose_secret().as_bytes(), &salt)
-            .map_err(unusable)?;
+        let hash = argon2()?.hash_password(password.expose_secret().as_bytes(), &salt).map_err(unusable)?;
         Ok(hash.to_string())
     })
     .await
@@ -69,9 +68,7 @@ pub(super) async fn verify(password: &SecretString, hash: Option<String>) -> Res
     on_a_core(move || {
         let stored = hash.as_deref().unwrap_or(DUMMY_HASH);
         let stored = PasswordHash::new(stored).map_err(unusable)?;
-        let matches = argon2()?
-            .verify_password(password.expose_secret().as_bytes(), &stored)
-            .is_ok();
+        let matches = argon2()?.verify_password(password.expose_secret().as_bytes(), &stored).is_ok();
         Ok(matches && hash.is_some())
     })
     .await
@@ -83,9 +80,7 @@ pub(super) fn is_acceptable(password: &SecretString, _: &()) -> garde::Result {
     if (CHARACTERS_MIN..=CHARACTERS_MAX).contains(&characters) {
         return Ok(());
     }
-    Err(garde::Error::new(format!(
-        "must have {CHARACTERS_MIN} to {CHARACTERS_MAX} characters"
-    )))
+    Err(garde::Error::new(format!("must have {CHARACTERS_MIN} to {CHARACTERS_MAX} characters")))
 }
 
 /// For `#[garde(custom(..))]`: a password worth comparing.
@@ -93,16 +88,12 @@ pub(super) fn is_bounded(password: &SecretString, _: &()) -> garde::Result {
     if password.expose_secret().chars().count() <= CHARACTERS_MAX {
         return Ok(());
     }
-    Err(garde::Error::new(format!(
-        "must have at most {CHARACTERS_MAX} characters"
-    )))
+    Err(garde::Error::new(format!("must have at most {CHARACTERS_MAX} characters")))
 }
 
 /// Runs work that takes a whole core. The permit goes with the work, because
 /// the work goes on when whoever asked for it has left.
-async fn on_a_core<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
+async fn on_a_core<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let permit = tokio::time::timeout(WAIT_MAX, Arc::clone(&CORES).acquire_owned())
         .await
         .map_err(|_| Error::Unavailable {
@@ -147,10 +138,7 @@ mod tests {
     async fn the_dummy_costs_the_same_and_opens_to_nobody() {
         let dummy = PasswordHash::new(DUMMY_HASH).unwrap();
         let params = Params::try_from(&dummy).unwrap();
-        assert_eq!(
-            (params.m_cost(), params.t_cost(), params.p_cost()),
-            (MEMORY_KIB, PASSES, LANES)
-        );
+        assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (MEMORY_KIB, PASSES, LANES));
         assert_eq!(dummy.hash.unwrap().len(), Params::DEFAULT_OUTPUT_LEN);
         assert!(!verify(&"".into(), None).await.unwrap());
     }

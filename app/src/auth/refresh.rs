@@ -18,8 +18,8 @@ use entity::ids::{RefreshTokenId, UserId};
 use rand::Rng;
 use sea_orm::sea_query::{Expr, LockType, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DeriveActiveEnum, EntityTrait, EnumIter,
-    FromQueryResult, QueryFilter, QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, DeriveActiveEnum, EntityTrait, EnumIter, FromQueryResult,
+    QueryFilter, QuerySelect, Statement,
 };
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
@@ -75,10 +75,7 @@ pub(super) async fn start(state: &AppState, user: UserId) -> Result<SecretString
 }
 
 /// The successor of a token, and whose session it is.
-pub(super) async fn rotate(
-    state: &AppState,
-    token: &SecretString,
-) -> Result<(CurrentUser, SecretString)> {
+pub(super) async fn rotate(state: &AppState, token: &SecretString) -> Result<(CurrentUser, SecretString)> {
     let tx = state.core.begin().await?;
     let (user, presented) = lock(&tx, token).await?.ok_or_else(invalid)?;
     if !user.is_active {
@@ -102,10 +99,9 @@ pub(super) async fn rotate(
                 "this refresh token was used before; the session has ended, log in again",
             ))
         }
-        Stage::Revoked => Err(Error::unauthenticated(
-            "refresh_token_revoked",
-            "this session has ended; log in again",
-        )),
+        Stage::Revoked => {
+            Err(Error::unauthenticated("refresh_token_revoked", "this session has ended; log in again"))
+        }
         Stage::Expired => Err(Error::unauthenticated(
             "refresh_token_expired",
             "the refresh token has expired; log in again",
@@ -210,10 +206,7 @@ async fn insert(
 
 async fn mark_rotated(tx: &CoreTx, id: RefreshTokenId) -> Result<()> {
     refresh_token::Entity::update_many()
-        .col_expr(
-            refresh_token::Column::RotatedAt,
-            Expr::cust("clock_timestamp()"),
-        )
+        .col_expr(refresh_token::Column::RotatedAt, Expr::cust("clock_timestamp()"))
         .filter(refresh_token::Column::Id.eq(id))
         .exec(tx)
         .await?;
@@ -226,10 +219,7 @@ fn family(presented: &Presented) -> Expr {
 
 async fn revoke(tx: &CoreTx, which: Expr) -> Result<()> {
     refresh_token::Entity::update_many()
-        .col_expr(
-            refresh_token::Column::RevokedAt,
-            Expr::cust("clock_timestamp()"),
-        )
+        .col_expr(refresh_token::Column::RevokedAt, Expr::cust("clock_timestamp()"))
         .filter(which)
         .filter(refresh_token::Column::RevokedAt.is_null())
         .exec(tx)

@@ -44,24 +44,20 @@ pub async fn create_user(core: &impl CoreConn, new: NewUser) -> Result<UserId> {
 pub fn require_registration_open(settings: &Settings) -> Result<()> {
     match settings.registration() {
         Registration::Open => Ok(()),
-        Registration::Closed => Err(Error::forbidden(
-            "registration_closed",
-            "accounts are made by the operator of this server",
-        )),
+        Registration::Closed => {
+            Err(Error::forbidden("registration_closed", "accounts are made by the operator of this server"))
+        }
     }
 }
 
 pub(super) async fn insert(core: &impl CoreConn, new: NewUser) -> Result<user::Model> {
     let email = email::parse(&new.email)?;
-    password::is_acceptable(&new.password, &())
-        .map_err(|error| Error::field("password", error.message()))?;
+    password::is_acceptable(&new.password, &()).map_err(|error| Error::field("password", error.message()))?;
     if let Some(name) = &new.full_name {
         is_name(name, &()).map_err(|error| Error::field("full_name", error.message()))?;
     }
-    let tenant = tenant::Entity::find_by_slug(FIRST_TENANT)
-        .one(core)
-        .await?
-        .ok_or(Error::NotFound("tenant"))?;
+    let tenant =
+        tenant::Entity::find_by_slug(FIRST_TENANT).one(core).await?.ok_or(Error::NotFound("tenant"))?;
     let row = user::ActiveModel {
         id: Set(UserId(Uuid::now_v7())),
         tenant_id: Set(tenant.id),
@@ -72,29 +68,22 @@ pub(super) async fn insert(core: &impl CoreConn, new: NewUser) -> Result<user::M
         ..Default::default()
     };
     let inserted = user::Entity::insert(row)
-        .on_conflict(
-            OnConflict::column(user::Column::Email)
-                .do_nothing()
-                .to_owned(),
-        )
+        .on_conflict(OnConflict::column(user::Column::Email).do_nothing().to_owned())
         .try_insert()
         .exec_with_returning(core)
         .await?;
     match inserted {
         TryInsertResult::Inserted(user) => Ok(user),
-        TryInsertResult::Conflicted | TryInsertResult::Empty => Err(Error::conflict(
-            "email_taken",
-            "an account with this email exists",
-        )),
+        TryInsertResult::Conflicted | TryInsertResult::Empty => {
+            Err(Error::conflict("email_taken", "an account with this email exists"))
+        }
     }
 }
 
 /// For `#[garde(custom(..))]`.
 pub(super) fn is_name<T: AsRef<str>>(name: &T, context: &()) -> garde::Result {
     if name.as_ref().chars().count() > NAME_CHARACTERS_MAX {
-        return Err(garde::Error::new(format!(
-            "must have at most {NAME_CHARACTERS_MAX} characters"
-        )));
+        return Err(garde::Error::new(format!("must have at most {NAME_CHARACTERS_MAX} characters")));
     }
     text::not_blank(name, context)
 }

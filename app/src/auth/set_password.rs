@@ -13,11 +13,8 @@ use crate::error::{Error, Result};
 /// sessions. 404 when there is none, 422 when the password has not 8 to 128
 /// characters. For the operator: nobody is asked for the old one.
 pub async fn set_password(core: &CoreDb, email: &str, password: SecretString) -> Result<()> {
-    password::is_acceptable(&password, &())
-        .map_err(|error| Error::field("password", error.message()))?;
-    let user = queries::by_email(core, email)
-        .await?
-        .ok_or(Error::NotFound("user"))?;
+    password::is_acceptable(&password, &()).map_err(|error| Error::field("password", error.message()))?;
+    let user = queries::by_email(core, email).await?.ok_or(Error::NotFound("user"))?;
     let hash = password::hash(&password).await?;
     let tx = core.begin().await?;
     // Locks the user's row first, as everything does that changes sessions.

@@ -39,30 +39,18 @@ impl<S: Sync> FromRequestParts<S> for CurrentUser {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .ok_or_else(missing_token)
+        parts.extensions.get::<Self>().cloned().ok_or_else(missing_token)
     }
 }
 
 impl From<user::Model> for CurrentUser {
     fn from(user: user::Model) -> Self {
-        Self {
-            id: user.id,
-            tenant_id: user.tenant_id,
-            email: user.email,
-            role: user.role,
-        }
+        Self { id: user.id, tenant_id: user.tenant_id, email: user.email, role: user.role }
     }
 }
 
 pub(super) fn missing_token() -> Error {
-    Error::unauthenticated(
-        "missing_token",
-        "send the header Authorization: Bearer <access token>",
-    )
+    Error::unauthenticated("missing_token", "send the header Authorization: Bearer <access token>")
 }
 
 /// A user with the role `admin`.
@@ -77,10 +65,7 @@ impl<S: Sync> FromRequestParts<S> for AdminUser {
         if user.is_admin() {
             Ok(Self(user))
         } else {
-            Err(Error::forbidden(
-                "admin_only",
-                "this route is for administrators",
-            ))
+            Err(Error::forbidden("admin_only", "this route is for administrators"))
         }
     }
 }

@@ -104,11 +104,7 @@ async fn store(
 }
 
 /// The message the question follows: the one named, or the newest.
-async fn parent(
-    tx: &CoreTx,
-    sent: &Sent,
-    newest: Option<&message::Model>,
-) -> Result<Option<MessageId>> {
+async fn parent(tx: &CoreTx, sent: &Sent, newest: Option<&message::Model>) -> Result<Option<MessageId>> {
     let Some(named) = sent.parent_id else {
         return Ok(newest.map(|message| message.id));
     };

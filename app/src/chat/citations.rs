@@ -55,7 +55,8 @@ pub(super) fn rows(message_id: MessageId, citations: &[CitationView]) -> Vec<cit
 /// that has words after it.
 fn statement(text: &str, marker_start: usize) -> String {
     let before: String = text.chars().take(marker_start).collect();
-    let before = before.trim_end_matches(|c: char| c == ']' || c == '[' || c.is_ascii_digit() || c.is_whitespace());
+    let before =
+        before.trim_end_matches(|c: char| c == ']' || c == '[' || c.is_ascii_digit() || c.is_whitespace());
     let body = before.trim_end_matches(['.', '!', '?', '"', '\u{201d}']);
     let begin = body.rfind(['.', '!', '?', '\n']).map_or(0, |at| at + 1);
     let statement: Vec<char> = before[begin..].trim().chars().collect();

@@ -131,12 +131,7 @@ fn within_limit(state: &AppState, field: &'static str, content: String) -> Resul
     Ok(content)
 }
 
-async fn respond(
-    state: &AppState,
-    user: &CurrentUser,
-    headers: &HeaderMap,
-    sent: Sent,
-) -> Result<Response> {
+async fn respond(state: &AppState, user: &CurrentUser, headers: &HeaderMap, sent: Sent) -> Result<Response> {
     let json = wants_json(headers);
     let begun = begin::begin(state, user, sent).await?;
     if json {
@@ -166,10 +161,8 @@ fn stream(state: &AppState, events: Reader) -> Response {
 fn frames(events: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
     futures::stream::unfold(events, async |mut events| {
         let entry = events.next().await?;
-        let frame = Event::default()
-            .id(entry.seq.to_string())
-            .event(entry.event)
-            .data(entry.data.to_string());
+        let frame =
+            Event::default().id(entry.seq.to_string()).event(entry.event).data(entry.data.to_string());
         Some((Ok(frame), events))
     })
 }
@@ -192,11 +185,13 @@ async fn whole(state: &AppState, user: UserId, mut begun: Begun) -> Result<SendA
     match last {
         Some(entry) if entry.event == "done" => {}
         Some(entry) if entry.event == "error" => return Err(failed(&entry.data)),
-        _ => return Err(Error::Unavailable {
-            code: "turn_interrupted",
-            detail: "the turn was interrupted; send again".to_owned(),
-            source: None,
-        }),
+        _ => {
+            return Err(Error::Unavailable {
+                code: "turn_interrupted",
+                detail: "the turn was interrupted; send again".to_owned(),
+                source: None,
+            });
+        }
     }
     let view = conversation::message_view(&state.core, user, begun.assistant_message_id).await?;
     Ok(answer(begun.user_message_id, view))
@@ -217,5 +212,8 @@ fn answer(user_message_id: MessageId, view: MessageView) -> SendAnswer {
 /// The turn's error, as a problem of this request.
 fn failed(data: &serde_json::Value) -> Error {
     let detail = data["detail"].as_str().unwrap_or("the turn failed").to_owned();
-    Error::Upstream { code: "turn_failed", detail: format!("{detail} ({})", data["code"].as_str().unwrap_or("internal")) }
+    Error::Upstream {
+        code: "turn_failed",
+        detail: format!("{detail} ({})", data["code"].as_str().unwrap_or("internal")),
+    }
 }

@@ -137,7 +137,12 @@ mod tests {
 
     #[test]
     fn known_markers_pass_and_unknown_ones_vanish() {
-        check(4, "Beta is 1.2 [1]. Ünïcode 😀 [7] and [4][2].", "Beta is 1.2 [1]. Ünïcode 😀 and [4][2].", &[1, 4, 2]);
+        check(
+            4,
+            "Beta is 1.2 [1]. Ünïcode 😀 [7] and [4][2].",
+            "Beta is 1.2 [1]. Ünïcode 😀 and [4][2].",
+            &[1, 4, 2],
+        );
     }
 
     #[test]

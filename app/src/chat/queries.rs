@@ -7,10 +7,7 @@ use std::time::Duration;
 use entity::core::{citation, conversation, message};
 use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    Statement, Value,
-};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value};
 use uuid::Uuid;
 
 use crate::db::{CoreConn, CoreDb, CoreTx};
@@ -67,11 +64,7 @@ pub(super) async fn history(
 }
 
 /// Inserts the assistant's row, leased from now.
-pub(super) async fn insert_leased(
-    tx: &CoreTx,
-    row: &NewAnswer,
-    lease: Duration,
-) -> Result<()> {
+pub(super) async fn insert_leased(tx: &CoreTx, row: &NewAnswer, lease: Duration) -> Result<()> {
     execute(
         tx,
         "INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
@@ -190,10 +183,7 @@ pub(super) async fn finish(
 }
 
 /// Stores an answer's citations.
-pub(super) async fn insert_citations(
-    tx: &CoreTx,
-    citations: Vec<citation::ActiveModel>,
-) -> Result<()> {
+pub(super) async fn insert_citations(tx: &CoreTx, citations: Vec<citation::ActiveModel>) -> Result<()> {
     citation::Entity::insert_many(citations).exec_without_returning(tx).await?;
     Ok(())
 }

@@ -50,11 +50,7 @@ async fn search(state: &AppState, user: &CurrentUser, question: &str) -> Result<
     for error in [passages.as_ref().err(), memories.as_ref().err()].into_iter().flatten() {
         tracing::warn!(%error, "part of the retrieval failed");
     }
-    Ok(Retrieved {
-        passages: passages.unwrap_or_default(),
-        memories: memories.unwrap_or_default(),
-        missing,
-    })
+    Ok(Retrieved { passages: passages.unwrap_or_default(), memories: memories.unwrap_or_default(), missing })
 }
 
 async fn knowledge(

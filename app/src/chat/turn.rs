@@ -88,17 +88,22 @@ async fn write(turn: &Turn, mut log: TurnLog) {
             Some(error)
         }
     };
-    finish(turn, &mut log, draft, error.as_ref()).await.can_fail("its lease will run out and the turn be marked interrupted");
+    finish(turn, &mut log, draft, error.as_ref())
+        .await
+        .can_fail("its lease will run out and the turn be marked interrupted");
 }
 
 /// Retrieves, asks and streams.
 async fn produce(turn: &Turn, log: &mut TurnLog, draft: &mut Draft) -> Result<()> {
     let state = &turn.state;
-    log.event("message_created", json!({
-        "user_message_id": turn.user_message_id,
-        "assistant_message_id": turn.assistant_message_id,
-        "conversation_id": turn.conversation_id,
-    }));
+    log.event(
+        "message_created",
+        json!({
+            "user_message_id": turn.user_message_id,
+            "assistant_message_id": turn.assistant_message_id,
+            "conversation_id": turn.conversation_id,
+        }),
+    );
     log.event("start", json!({ "mode": Mode::of(state).name(), "model": answer::model_name(state) }));
     log.flush().await?;
     let (retrieved, remembered, history) = tokio::join!(
@@ -111,8 +116,7 @@ async fn produce(turn: &Turn, log: &mut TurnLog, draft: &mut Draft) -> Result<()
     draft.memories = retrieved.memories.iter().map(|memory| memory.id.0).collect();
     announce(log, &retrieved, remembered.as_ref());
     log.flush().await?;
-    let request =
-        prompt::build(&turn.question, &history, &retrieved, state.settings.chat.history_tokens);
+    let request = prompt::build(&turn.question, &history, &retrieved, state.settings.chat.history_tokens);
     drop(history);
     let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
     let stream = answer::start(state, request, &turn.question, &retrieved, fact).await?;
@@ -207,13 +211,15 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
         .passages
         .iter()
         .zip(1..)
-        .map(|(passage, index)| json!({
-            "index": index,
-            "document_id": passage.document_id,
-            "source_id": passage.source_id,
-            "title": passage.title,
-            "similarity": passage.similarity,
-        }))
+        .map(|(passage, index)| {
+            json!({
+                "index": index,
+                "document_id": passage.document_id,
+                "source_id": passage.source_id,
+                "title": passage.title,
+                "similarity": passage.similarity,
+            })
+        })
         .collect();
     let memories: Vec<Value> = retrieved
         .memories
@@ -225,7 +231,9 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
         log.event("info", json!({ "code": code }));
     }
     match remembered {
-        Some(Remembered { id: Some(id), .. }) => log.event("info", json!({ "code": "memory_saved", "memory_id": id })),
+        Some(Remembered { id: Some(id), .. }) => {
+            log.event("info", json!({ "code": "memory_saved", "memory_id": id }))
+        }
         Some(Remembered { id: None, .. }) => log.event("info", json!({ "code": "memory_not_saved" })),
         None => {}
     }
@@ -234,14 +242,17 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
 /// Stores text, citations and the last events in one transaction, then sends the events.
 async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Error>) -> Result<()> {
     let latency_ms = elapsed_ms(turn.started_at);
-    let problem = error.map(|error| json!({
-        "code": error.code(),
-        "detail": public_detail(error),
-        "retryable": error.status().is_server_error(),
-    }));
+    let problem = error.map(|error| {
+        json!({
+            "code": error.code(),
+            "detail": public_detail(error),
+            "retryable": error.status().is_server_error(),
+        })
+    });
     match &problem {
         Some(problem) => log.event("error", problem.clone()),
-        None => log.event("done", json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms })),
+        None => log
+            .event("done", json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms })),
     }
     let ending = Ending {
         status: if problem.is_some() { Status::Failed } else { Status::Complete },

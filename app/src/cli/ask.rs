@@ -30,7 +30,8 @@ impl Ask {
             let mut sources = Sources::default();
             while let Some(event) = events.next().await {
                 if self.json {
-                    let line = serde_json::json!({ "id": event.seq, "event": event.event, "data": *event.data });
+                    let line =
+                        serde_json::json!({ "id": event.seq, "event": event.event, "data": *event.data });
                     output::line(&line.to_string())?;
                 } else {
                     show(&event, &mut sources)?;

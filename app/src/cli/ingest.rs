@@ -15,7 +15,7 @@ use crate::auth::Ownership;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::jobs::Worker;
-use crate::knowledge::import::{self, Input};
+use crate::knowledge::import::{self, For, Origin, Rejected, Report};
 use crate::server;
 use crate::state::AppState;
 
@@ -42,34 +42,49 @@ impl Ingest {
     }
 
     async fn work(&self, state: &AppState) -> Result<()> {
-        let ownership = match &self.owner {
-            Some(email) => Ownership::of(&users::find(&state.core, email).await?),
-            None => Ownership::EVERYBODY,
+        let whom = match &self.owner {
+            Some(email) => {
+                let user = users::find(&state.core, email).await?;
+                For { ownership: Ownership::of(&user), asked_by: Some(user.id) }
+            }
+            None => For { ownership: Ownership::EVERYBODY, asked_by: None },
         };
-        let input = match (&self.path, &self.jsonl) {
-            (Some(path), _) => Input::Path(path.clone()),
-            (None, Some(file)) => Input::Jsonl(file.clone()),
+        let origin = match (&self.path, &self.jsonl) {
+            (Some(path), _) => Origin::Path(path.clone()),
+            (None, Some(file)) => Origin::Lines(file.clone()),
             (None, None) => return Err(Error::startup("nothing to ingest", "give a PATH or --jsonl FILE")),
         };
-        let report = import::run(state, input, ownership).await?;
+        let report = import::run(state, origin, whom, |_| {}).await?;
         wait_for(state, &report.job_ids).await?;
-        let failed = import::failed(state, &report).await?;
+        let failed = import::failures(state, &report.job_ids).await?;
         if self.json {
             output::json(&serde_json::json!({ "report": report, "failed": failed }))?;
         } else {
-            output::line(&report.to_string())?;
-            for source in &failed {
-                output::line(&format!("failed: {source}"))?;
-            }
+            show(&report, &failed)?;
         }
-        if failed.is_empty() && report.rejected.is_empty() {
+        let wrong = report.rejected_count + failed.len() as u64;
+        if wrong == 0 {
             return Ok(());
         }
         Err(Error::startup(
-            format!("{} of the given documents were not ingested", failed.len() + report.rejected.len()),
+            format!("{wrong} of the given texts were not ingested"),
             "mend what is reported above and run the same command again; what is done is skipped",
         ))
     }
+}
+
+fn show(report: &Report, failed: &[Rejected]) -> Result<()> {
+    for wrong in report.rejected.iter().chain(failed) {
+        output::line(&format!("not ingested: {}: {}", wrong.at, wrong.error))?;
+    }
+    output::line(&format!(
+        "{} ingested, {} unchanged, {} empty, {} superseded, {} rejected",
+        report.accepted - failed.len() as u64,
+        report.unchanged,
+        report.empty,
+        report.superseded,
+        report.rejected_count + failed.len() as u64,
+    ))
 }
 
 /// Works on the queue until these jobs have ended. A server that runs beside
@@ -102,10 +117,8 @@ pub(super) async fn wait_for(state: &AppState, jobs: &[JobId]) -> Result<()> {
 /// Shows progress until every job has ended.
 async fn watch(state: &AppState, jobs: &[JobId], bar: &ProgressBar) -> Result<()> {
     loop {
-        let rows = job::Entity::find()
-            .filter(job::Column::Id.is_in(jobs.iter().copied()))
-            .all(&state.core)
-            .await?;
+        let rows =
+            job::Entity::find().filter(job::Column::Id.is_in(jobs.iter().copied())).all(&state.core).await?;
         let total: i64 = rows.iter().filter_map(|row| row.progress_total).sum();
         let done: i64 = rows.iter().map(|row| row.progress_done).sum();
         bar.set_length(total.unsigned_abs());
@@ -119,7 +132,8 @@ async fn watch(state: &AppState, jobs: &[JobId], bar: &ProgressBar) -> Result<()
 
 /// Draws on a terminal only.
 fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {pos}/{len} documents [{bar:30}] {elapsed} (eta {eta})")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("{spinner} {pos}/{len} documents [{bar:30}] {elapsed} (eta {eta})")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style)
 }

@@ -67,10 +67,8 @@ fn run(command: Command) -> Result<()> {
     }
     let settings = Settings::from_process_env()?;
     telemetry::start(&settings.telemetry)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(dispatch(command, settings))
 }
 

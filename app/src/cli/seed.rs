@@ -10,13 +10,13 @@ use clap::Args;
 use entity::core::user::Role;
 use include_dir::{Dir, include_dir};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use serde_json::Map;
 
 use super::{ingest, output, with_state};
 use crate::auth::{self, NewUser, Ownership};
 use crate::config::{AppEnv, Settings};
 use crate::error::{Context, Error, Result};
-use crate::knowledge::{self, NewSource};
+use crate::knowledge::{MediaType, Offer, SourceInput, accept};
 use crate::state::AppState;
 
 static DOCUMENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/demo");
@@ -66,7 +66,7 @@ pub(super) fn refuse_in_production(settings: &Settings) -> Result<()> {
 /// Users and documents. Running it again changes nothing.
 pub(super) async fn demo(state: &AppState) -> Result<Logins> {
     let logins = users(state).await?;
-    let accepted = knowledge::accept(state, Ownership::EVERYBODY, documents()?, None).await?;
+    let accepted = accept::accept(state, None, documents()?).await?;
     let jobs: Vec<_> = accepted.iter().filter_map(|source| source.job_id).collect();
     ingest::wait_for(state, &jobs).await?;
     Ok(logins)
@@ -74,9 +74,8 @@ pub(super) async fn demo(state: &AppState) -> Result<Logins> {
 
 /// What to type to see it work.
 pub(super) fn invitation(base: &str, logins: &Logins) -> String {
-    let binary = std::env::current_exe()
-        .ok()
-        .map_or_else(|| "tandem".to_owned(), |path| path.display().to_string());
+    let binary =
+        std::env::current_exe().ok().map_or_else(|| "tandem".to_owned(), |path| path.display().to_string());
     let email = USERS[0].0;
     format!(
         "\nTandem is ready: {base}   (API docs: {base}/docs)\n\
@@ -89,24 +88,25 @@ pub(super) fn invitation(base: &str, logins: &Logins) -> String {
 }
 
 /// Each file is a source: its first heading is the title, its folder the topic.
-fn documents() -> Result<Vec<NewSource>> {
-    let mut sources = Vec::new();
+fn documents() -> Result<Vec<Offer>> {
+    let mut offers = Vec::new();
     for folder in DOCUMENTS.dirs() {
         let topic = folder.path().display().to_string();
         for file in folder.files() {
             let text = file.contents_utf8().ok_or(Error::NotFound("demo document"))?;
             let title = text.lines().next().unwrap_or_default().trim_start_matches('#').trim();
-            sources.push(NewSource {
+            let input = SourceInput {
                 title: title.to_owned(),
                 text: text.to_owned(),
                 external_id: Some(format!("demo/{}", file.path().with_extension("").display())),
-                scope: Some("global".to_owned()),
-                metadata: Some(json!({ "topic": topic }).as_object().cloned().unwrap_or_default()),
-                media_type: Some("text/markdown".to_owned()),
-            });
+                scope: None,
+                metadata: Map::from_iter([("topic".to_owned(), topic.clone().into())]),
+                media_type: MediaType::Markdown,
+            };
+            offers.push(Offer { ownership: Ownership::EVERYBODY, scope: "global".to_owned(), input });
         }
     }
-    Ok(sources)
+    Ok(offers)
 }
 
 /// Makes missing users, and a new password for those whose password nobody knows any more.
@@ -166,7 +166,8 @@ fn write(path: &Path, logins: &BTreeMap<String, String>) -> Result<()> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
         for (email, password) in logins {
             writeln!(file, "{email} {password}")?;

@@ -62,10 +62,13 @@ impl Create {
             full_name: self.full_name.clone(),
             role: if self.admin { Role::Admin } else { Role::User },
         };
-        let id = with_state(settings, async |state: &AppState| auth::create_user(&state.core, new).await).await?;
+        let id =
+            with_state(settings, async |state: &AppState| auth::create_user(&state.core, new).await).await?;
         let generated = given.is_none().then(|| password.expose_secret().to_owned());
         if self.json {
-            return output::json(&serde_json::json!({ "id": id, "email": self.email, "password": generated }));
+            return output::json(
+                &serde_json::json!({ "id": id, "email": self.email, "password": generated }),
+            );
         }
         output::line(&format!("created {} {id}", self.email))?;
         match generated {

@@ -8,8 +8,8 @@ mod source;
 mod validate;
 
 pub use sections::{
-    App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge,
-    LogFormat, Models, Registration, Telemetry,
+    App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Models,
+    Registration, Telemetry,
 };
 
 use std::collections::HashMap;
@@ -79,11 +79,7 @@ impl Settings {
     /// Who may register, with the default that depends on where the server listens.
     pub fn registration(&self) -> Registration {
         self.auth.registration.unwrap_or({
-            if self.is_embedded() && self.is_loopback() {
-                Registration::Open
-            } else {
-                Registration::Closed
-            }
+            if self.is_embedded() && self.is_loopback() { Registration::Open } else { Registration::Closed }
         })
     }
 }

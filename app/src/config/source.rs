@@ -34,12 +34,7 @@ const PLAIN: &[(&str, &str)] = &[
 ];
 
 /// Names whose value may also come from a file, `NAME_FILE`, and is never shown.
-const SECRETS: &[&str] = &[
-    "DATABASE_URL",
-    "AI_DATABASE_URL",
-    "JWT_SECRET",
-    "OPENAI_API_KEY",
-];
+const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY"];
 
 /// Keys that hold a comma-separated list when they come from the environment.
 const LISTS: &[&str] = &["http.cors_origins"];
@@ -50,20 +45,14 @@ pub(super) fn read(env: &Env) -> Result<Settings> {
         builder = builder.add_source(File::from(path).format(FileFormat::Toml));
     }
     builder = builder.add_source(
-        Environment::with_prefix("TANDEM")
-            .prefix_separator("__")
-            .separator("__")
-            .source(Some(env.clone())),
+        Environment::with_prefix("TANDEM").prefix_separator("__").separator("__").source(Some(env.clone())),
     );
     for (name, key) in PLAIN {
         if let Some(value) = plain_value(env, name)? {
             builder = set(builder, name, key, value)?;
         }
     }
-    builder
-        .build()
-        .and_then(Config::try_deserialize)
-        .map_err(|error| wrong_value(&error))
+    builder.build().and_then(Config::try_deserialize).map_err(|error| wrong_value(&error))
 }
 
 fn set(
@@ -73,10 +62,7 @@ fn set(
     value: String,
 ) -> Result<config::ConfigBuilder<config::builder::DefaultState>> {
     let result = if LISTS.contains(&key) {
-        let items = value
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty());
+        let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
         builder.set_override(key, items.map(String::from).collect::<Vec<_>>())
     } else {
         builder.set_override(key, value)
@@ -88,9 +74,7 @@ fn set(
 fn plain_value(env: &Env, name: &str) -> Result<Option<String>> {
     let given = env.get(name).filter(|value| !value.trim().is_empty());
     let file_name = format!("{name}_FILE");
-    let file = env
-        .get(&file_name)
-        .filter(|path| SECRETS.contains(&name) && !path.trim().is_empty());
+    let file = env.get(&file_name).filter(|path| SECRETS.contains(&name) && !path.trim().is_empty());
     match (given, file) {
         (Some(_), Some(_)) => Err(Error::startup(
             format!("{name} and {file_name} are both set"),
@@ -117,16 +101,10 @@ fn config_files() -> Result<Vec<std::path::PathBuf>> {
     for entry in entries {
         let path = entry
             .map_err(|error| {
-                Error::startup(
-                    format!("config/ cannot be read: {error}"),
-                    "check its permissions",
-                )
+                Error::startup(format!("config/ cannot be read: {error}"), "check its permissions")
             })?
             .path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
+        if path.extension().is_some_and(|extension| extension == "toml") {
             paths.push(path);
         }
     }

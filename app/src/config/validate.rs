@@ -14,84 +14,25 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 }
 
 fn ranges(settings: &Settings) -> Result<()> {
-    let Settings {
-        database,
-        auth,
-        models,
-        knowledge,
-        chat,
-        jobs,
-        http,
-        ..
-    } = settings;
+    let Settings { database, auth, models, knowledge, chat, jobs, http, .. } = settings;
     let checks: [(&str, u64, u64, u64); 17] = [
-        (
-            "database.core_pool_max",
-            u64::from(database.core_pool_max),
-            1,
-            1000,
-        ),
-        (
-            "database.ai_pool_max",
-            u64::from(database.ai_pool_max),
-            1,
-            1000,
-        ),
-        (
-            "auth.access_token_ttl_s",
-            auth.access_token_ttl_s,
-            60,
-            86_400,
-        ),
-        (
-            "auth.refresh_token_ttl_s",
-            auth.refresh_token_ttl_s,
-            60,
-            31_536_000,
-        ),
-        (
-            "models.embedding_batch",
-            models.embedding_batch as u64,
-            1,
-            2048,
-        ),
-        (
-            "models.embedding_concurrency",
-            models.embedding_concurrency as u64,
-            1,
-            64,
-        ),
+        ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
+        ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
+        ("auth.access_token_ttl_s", auth.access_token_ttl_s, 60, 86_400),
+        ("auth.refresh_token_ttl_s", auth.refresh_token_ttl_s, 60, 31_536_000),
+        ("models.embedding_batch", models.embedding_batch as u64, 1, 2048),
+        ("models.embedding_concurrency", models.embedding_concurrency as u64, 1, 64),
         ("models.retries", u64::from(models.retries), 0, 10),
-        (
-            "knowledge.passage_tokens",
-            knowledge.passage_tokens as u64,
-            16,
-            8192,
-        ),
+        ("knowledge.passage_tokens", knowledge.passage_tokens as u64, 16, 8192),
         ("knowledge.hnsw_m", u64::from(knowledge.hnsw_m), 2, 100),
-        (
-            "knowledge.hnsw_ef_construction",
-            u64::from(knowledge.hnsw_ef_construction),
-            4,
-            1000,
-        ),
-        (
-            "knowledge.hnsw_ef_search",
-            u64::from(knowledge.hnsw_ef_search),
-            1,
-            1000,
-        ),
+        ("knowledge.hnsw_ef_construction", u64::from(knowledge.hnsw_ef_construction), 4, 1000),
+        ("knowledge.hnsw_ef_search", u64::from(knowledge.hnsw_ef_search), 1, 1000),
         ("chat.retrieved_passages", chat.retrieved_passages, 0, 50),
         ("chat.retrieved_memories", chat.retrieved_memories, 0, 50),
         ("chat.heartbeat_s", chat.heartbeat_s, 1, 300),
         ("chat.lease_s", chat.lease_s, 3, 3600),
         ("jobs.workers", jobs.workers as u64, 0, 256),
-        (
-            "http.json_limit_bytes",
-            http.json_limit_bytes as u64,
-            1024,
-            1 << 30,
-        ),
+        ("http.json_limit_bytes", http.json_limit_bytes as u64, 1024, 1 << 30),
     ];
     for (key, given, low, high) in checks {
         if !(low..=high).contains(&given) {
@@ -111,9 +52,7 @@ fn secrets(settings: &Settings) -> Result<()> {
     let length = secret.expose_secret().chars().count();
     if length < JWT_SECRET_CHARACTERS_MIN {
         return Err(Error::startup(
-            format!(
-                "JWT_SECRET has {length} characters, at least {JWT_SECRET_CHARACTERS_MIN} are needed"
-            ),
+            format!("JWT_SECRET has {length} characters, at least {JWT_SECRET_CHARACTERS_MIN} are needed"),
             "make one with `openssl rand -base64 48`",
         ));
     }

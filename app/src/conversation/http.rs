@@ -86,8 +86,7 @@ pub async fn rename(
     Path(id): Path<Uuid>,
     Json(request): Json<RenameConversation>,
 ) -> Result<Json<ConversationView>> {
-    let conversation =
-        write::rename(&state.core, user.id, ConversationId(id), request.title).await?;
+    let conversation = write::rename(&state.core, user.id, ConversationId(id), request.title).await?;
     Ok(Json(conversation.into()))
 }
 
@@ -118,7 +117,5 @@ pub async fn messages(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<MessageView>>> {
     let conversation = queries::find_owned(&state.core, user.id, ConversationId(id)).await?;
-    Ok(Json(
-        queries::messages(&state.core, &conversation, &page).await?,
-    ))
+    Ok(Json(queries::messages(&state.core, &conversation, &page).await?))
 }

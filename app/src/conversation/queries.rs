@@ -25,11 +25,7 @@ pub async fn find_owned(
 }
 
 /// A message in a user's conversation.
-pub async fn find_owned_message(
-    core: &impl CoreConn,
-    user: UserId,
-    id: MessageId,
-) -> Result<message::Model> {
+pub async fn find_owned_message(core: &impl CoreConn, user: UserId, id: MessageId) -> Result<message::Model> {
     message::Entity::find_by_id(id)
         .inner_join(conversation::Entity)
         .filter(conversation::Column::UserId.eq(user))
@@ -39,11 +35,7 @@ pub async fn find_owned_message(
 }
 
 /// A message in a user's conversation as clients see it, with its citations.
-pub async fn message_view(
-    core: &impl CoreConn,
-    user: UserId,
-    id: MessageId,
-) -> Result<MessageView> {
+pub async fn message_view(core: &impl CoreConn, user: UserId, id: MessageId) -> Result<MessageView> {
     let message = find_owned_message(core, user, id).await?;
     let citations = citation::Entity::find()
         .filter(citation::Column::MessageId.eq(id))
@@ -55,9 +47,7 @@ pub async fn message_view(
 
 /// The row with this id, if it is the user's.
 pub(super) fn owned(user: UserId, id: ConversationId) -> Condition {
-    Condition::all()
-        .add(conversation::Column::Id.eq(id))
-        .add(conversation::Column::UserId.eq(user))
+    Condition::all().add(conversation::Column::Id.eq(id)).add(conversation::Column::UserId.eq(user))
 }
 
 /// A page of a user's conversations, newest first.
@@ -72,17 +62,12 @@ pub(super) async fn list(
         .order_by_desc(conversation::Column::Id)
         .limit(page.limit + 1);
     if let Some(cursor) = page.cursor {
-        let row = Expr::tuple([
-            Expr::col(conversation::Column::CreatedAt),
-            Expr::col(conversation::Column::Id),
-        ]);
+        let row =
+            Expr::tuple([Expr::col(conversation::Column::CreatedAt), Expr::col(conversation::Column::Id)]);
         query = query.filter(row.lt(Expr::tuple([Expr::val(cursor.at), Expr::val(cursor.id)])));
     }
     let rows = query.all(core).await?;
-    let cursor = |row: &conversation::Model| Cursor {
-        at: row.created_at,
-        id: row.id.0,
-    };
+    let cursor = |row: &conversation::Model| Cursor { at: row.created_at, id: row.id.0 };
     Ok(Page::of(rows, page.limit, cursor, ConversationView::from))
 }
 
@@ -108,10 +93,7 @@ pub(super) async fn messages(
 /// Both messages of a turn are made at the same instant, so the cursor of this
 /// list carries the position in the place of the time.
 fn cursor_at(row: &message::ModelEx) -> Cursor {
-    Cursor {
-        at: DateTime::from_timestamp_micros(i64::from(row.position)).unwrap_or_default(),
-        id: row.id.0,
-    }
+    Cursor { at: DateTime::from_timestamp_micros(i64::from(row.position)).unwrap_or_default(), id: row.id.0 }
 }
 
 fn position_of(cursor: Cursor) -> Result<i32> {

@@ -120,8 +120,7 @@ impl From<message::ModelEx> for MessageView {
     fn from(mut row: message::ModelEx) -> Self {
         let citations = std::mem::take(&mut row.citations);
         // The loader keeps no order among children.
-        let mut citations: Vec<citation::Model> =
-            citations.into_iter().map(citation::Model::from).collect();
+        let mut citations: Vec<citation::Model> = citations.into_iter().map(citation::Model::from).collect();
         citations.sort_by_key(|citation| citation.ordinal);
         Self::from((message::Model::from(row), citations))
     }

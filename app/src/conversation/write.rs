@@ -35,18 +35,13 @@ pub(super) async fn insert(
         metadata: Set(Value::Object(metadata)),
         ..Default::default()
     };
-    Ok(conversation::Entity::insert(row)
-        .exec_with_returning(core)
-        .await?)
+    Ok(conversation::Entity::insert(row).exec_with_returning(core).await?)
 }
 
 /// Deletes a conversation of the user with its messages, their event logs and
 /// citations: everything core holds of it. 404 when it is not theirs.
 pub async fn delete(core: &impl CoreConn, user: UserId, id: ConversationId) -> Result<()> {
-    let deleted = conversation::Entity::delete_many()
-        .filter(owned(user, id))
-        .exec(core)
-        .await?;
+    let deleted = conversation::Entity::delete_many().filter(owned(user, id)).exec(core).await?;
     if deleted.rows_affected == 0 {
         return Err(Error::NotFound("conversation"));
     }

@@ -61,9 +61,7 @@ impl Databases {
     pub async fn close(self) -> Result<()> {
         self.core.pool().close().await;
         self.ai.pool().close().await;
-        let Self {
-            core, ai, embedded, ..
-        } = self;
+        let Self { core, ai, embedded, .. } = self;
         drop((core, ai));
         match embedded.and_then(Arc::into_inner) {
             Some(server) => server.close().await,
@@ -72,12 +70,7 @@ impl Databases {
     }
 }
 
-type Targets = (
-    PgConnectOptions,
-    PgConnectOptions,
-    Mode,
-    Option<Arc<EmbeddedServer>>,
-);
+type Targets = (PgConnectOptions, PgConnectOptions, Mode, Option<Arc<EmbeddedServer>>);
 
 async fn targets(settings: &Settings, purpose: Purpose) -> Result<Targets> {
     let database = &settings.database;
@@ -106,10 +99,8 @@ async fn targets(settings: &Settings, purpose: Purpose) -> Result<Targets> {
 /// Fails early and clearly when nobody answers; the pool would only time out.
 async fn reachable(variable: &str, options: PgConnectOptions) -> Result<PgConnectOptions> {
     let quiet = options.clone().disable_statement_logging();
-    let attempt = tokio::time::timeout(
-        Duration::from_secs(10),
-        sea_orm::sqlx::PgConnection::connect_with(&quiet),
-    );
+    let attempt =
+        tokio::time::timeout(Duration::from_secs(10), sea_orm::sqlx::PgConnection::connect_with(&quiet));
     let reason = match attempt.await {
         Ok(Ok(connection)) => {
             connection.close().await.ok();
@@ -119,22 +110,15 @@ async fn reachable(variable: &str, options: PgConnectOptions) -> Result<PgConnec
         Err(_) => "no answer within 10 s".to_owned(),
     };
     Err(Error::startup(
-        format!(
-            "{variable} ({}) cannot be reached: {reason}",
-            url::describe(&options)
-        ),
+        format!("{variable} ({}) cannot be reached: {reason}", url::describe(&options)),
         format!("start that Postgres, or correct {variable}"),
     ))
 }
 
 fn core_pool(settings: &Settings, target: PgConnectOptions) -> PgPool {
     let database = &settings.database;
-    pool_options(
-        settings,
-        database.core_pool_max,
-        database.core_acquire_timeout_s,
-    )
-    .connect_lazy_with(connect_options(settings, target, "tandem-core"))
+    pool_options(settings, database.core_pool_max, database.core_acquire_timeout_s)
+        .connect_lazy_with(connect_options(settings, target, "tandem-core"))
 }
 
 fn ai_pool(settings: &Settings, target: PgConnectOptions) -> PgPool {
@@ -143,19 +127,11 @@ fn ai_pool(settings: &Settings, target: PgConnectOptions) -> PgPool {
         // A filtered search goes on until its page is full. Results come
         // slightly out of order and are sorted by us.
         ("hnsw.iterative_scan", "relaxed_order".to_owned()),
-        (
-            "hnsw.ef_search",
-            settings.knowledge.hnsw_ef_search.to_string(),
-        ),
+        ("hnsw.ef_search", settings.knowledge.hnsw_ef_search.to_string()),
         // A generic plan cannot know how selective an owner or a scope is.
         ("plan_cache_mode", "force_custom_plan".to_owned()),
     ]);
-    pool_options(
-        settings,
-        database.ai_pool_max,
-        database.ai_acquire_timeout_s,
-    )
-    .connect_lazy_with(target)
+    pool_options(settings, database.ai_pool_max, database.ai_acquire_timeout_s).connect_lazy_with(target)
 }
 
 fn pool_options(settings: &Settings, max: u32, acquire_timeout_s: u64) -> PgPoolOptions {
@@ -177,8 +153,5 @@ fn pool_options(settings: &Settings, max: u32, acquire_timeout_s: u64) -> PgPool
 
 fn connect_options(settings: &Settings, target: PgConnectOptions, name: &str) -> PgConnectOptions {
     let timeout = settings.database.statement_timeout_ms.to_string();
-    target
-        .disable_statement_logging()
-        .application_name(name)
-        .options([("statement_timeout", timeout)])
+    target.disable_statement_logging().application_name(name).options([("statement_timeout", timeout)])
 }

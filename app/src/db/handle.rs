@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use sea_orm::sqlx::PgPool;
 use sea_orm::sqlx::postgres::PgPoolOptions;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, SqlxPostgresConnector, Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
+    SqlxPostgresConnector, Statement, TransactionTrait,
 };
 
 use crate::error::Result;
@@ -72,18 +72,12 @@ impl PoolState {
 
 impl<M: Send + Sync> Db<M> {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self {
-            connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
-            marker: PhantomData,
-        }
+        Self { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), marker: PhantomData }
     }
 
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx<M>> {
-        Ok(Tx {
-            transaction: self.connection.begin().await?,
-            marker: PhantomData,
-        })
+        Ok(Tx { transaction: self.connection.begin().await?, marker: PhantomData })
     }
 
     /// Answers whether the database answers.
@@ -140,10 +134,7 @@ macro_rules! delegate_connection {
                 self.$field.execute_unprepared(sql).await
             }
 
-            async fn query_one_raw(
-                &self,
-                statement: Statement,
-            ) -> Result<Option<QueryResult>, DbErr> {
+            async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
                 self.$field.query_one_raw(statement).await
             }
 

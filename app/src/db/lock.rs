@@ -23,10 +23,7 @@ impl AdvisoryLock {
     /// where a waiting statement's snapshot would hold up concurrent index builds.
     pub(super) async fn acquire(pool: &PgPool, name: &str) -> Result<Self> {
         let options = pool.connect_options();
-        let mut connection = options
-            .connect()
-            .await
-            .map_err(sea_orm::DbErr::from_driver)?;
+        let mut connection = options.connect().await.map_err(sea_orm::DbErr::from_driver)?;
         let started = tokio::time::Instant::now();
         loop {
             let held: bool = query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
@@ -52,10 +49,7 @@ impl AdvisoryLock {
 
     /// Frees the lock and closes its connection.
     pub(super) async fn release(self) -> Result<()> {
-        self.connection
-            .close()
-            .await
-            .context("releasing an advisory lock")
+        self.connection.close().await.context("releasing an advisory lock")
     }
 }
 

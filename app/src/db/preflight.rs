@@ -51,9 +51,7 @@ pub(super) async fn vector_extension(pool: &PgPool) -> Result<()> {
             "install pgvector 0.8 or newer on that server (packages: postgresql-NN-pgvector; image: pgvector/pgvector), then start again",
         )),
         Some(version) if !is_new_enough(&version) => Err(Error::startup(
-            format!(
-                "the server of the ai database offers pgvector {version}, at least 0.8 is needed"
-            ),
+            format!("the server of the ai database offers pgvector {version}, at least 0.8 is needed"),
             "install pgvector 0.8 or newer on that server, then start again",
         )),
         Some(_) => may_create_extension(pool).await,
@@ -77,9 +75,7 @@ async fn may_create_extension(pool: &PgPool) -> Result<()> {
 }
 
 fn is_new_enough(version: &str) -> bool {
-    let mut parts = version
-        .split('.')
-        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= VECTOR_VERSION_MIN
 }
 

@@ -17,22 +17,10 @@ pub async fn get_or_insert(
     if let Some(row) = setting::Entity::find_by_id(key).one(core).await? {
         return Ok(row.value);
     }
-    let row = setting::ActiveModel {
-        key: Set(key.to_owned()),
-        value: Set(proposed),
-        ..Default::default()
-    };
+    let row = setting::ActiveModel { key: Set(key.to_owned()), value: Set(proposed), ..Default::default() };
     setting::Entity::insert(row)
-        .on_conflict(
-            OnConflict::column(setting::Column::Key)
-                .do_nothing()
-                .to_owned(),
-        )
+        .on_conflict(OnConflict::column(setting::Column::Key).do_nothing().to_owned())
         .exec_without_returning(core)
         .await?;
-    setting::Entity::find_by_id(key)
-        .one(core)
-        .await?
-        .map(|row| row.value)
-        .ok_or(Error::NotFound("setting"))
+    setting::Entity::find_by_id(key).one(core).await?.map(|row| row.value).ok_or(Error::NotFound("setting"))
 }

@@ -80,12 +80,7 @@ fn refuse_another(space: &embedding_space::Model, spec: &SpaceSpec) -> Result<()
     Err(Error::startup(
         format!(
             "the ai database holds vectors of {}/{} with {} dimensions, the configuration asks for {}/{} with {}",
-            space.provider,
-            space.model,
-            space.dimensions,
-            spec.provider,
-            spec.model,
-            spec.dimensions
+            space.provider, space.model, space.dimensions, spec.provider, spec.model, spec.dimensions
         ),
         format!(
             "set EMBEDDING_PROVIDER={} and EMBEDDING_MODEL={} again; changing the model of a filled database is the work of `tandem reembed`, which this version does not have yet",
@@ -105,25 +100,15 @@ async fn insert(connection: &impl ConnectionTrait, spec: &SpaceSpec) -> Result<(
         status: Set(Status::Active),
         ..Default::default()
     };
-    embedding_space::Entity::insert(row)
-        .exec_without_returning(connection)
-        .await?;
+    embedding_space::Entity::insert(row).exec_without_returning(connection).await?;
     Ok(())
 }
 
-fn column_and_index(
-    table: &str,
-    index: &str,
-    dimensions: u32,
-    knowledge: &Knowledge,
-) -> Vec<String> {
-    let mut statements = vec![format!(
-        "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS embedding vector({dimensions})"
-    )];
+fn column_and_index(table: &str, index: &str, dimensions: u32, knowledge: &Knowledge) -> Vec<String> {
+    let mut statements =
+        vec![format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS embedding vector({dimensions})")];
     if dimensions <= INLINE_DIMENSIONS_MAX {
-        statements.push(format!(
-            "ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE PLAIN"
-        ));
+        statements.push(format!("ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE PLAIN"));
     }
     statements.push(format!(
         "CREATE INDEX IF NOT EXISTS {index} ON {table} USING hnsw (embedding vector_cosine_ops) \

@@ -32,12 +32,7 @@ pub(super) fn parse(variable: &str, url: &SecretString) -> Result<PgConnectOptio
 
 /// Where options lead, without credentials.
 pub(super) fn describe(options: &PgConnectOptions) -> String {
-    format!(
-        "{}:{}/{}",
-        options.get_host(),
-        options.get_port(),
-        options.get_database().unwrap_or("")
-    )
+    format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or(""))
 }
 
 #[cfg(test)]

@@ -40,9 +40,7 @@ pub async fn enqueue(core: &impl CoreConn, new: NewJob) -> Result<JobId> {
         progress_total: Set(new.progress_total),
         ..Default::default()
     };
-    job::Entity::insert(row)
-        .exec_without_returning(core)
-        .await?;
+    job::Entity::insert(row).exec_without_returning(core).await?;
     core.execute_raw(Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT pg_notify($1, $2)",
@@ -71,23 +69,13 @@ pub(super) async fn claim(
                        ORDER BY priority DESC, run_at, id
                        LIMIT 1 FOR UPDATE SKIP LOCKED)
          RETURNING *",
-        [
-            owner.into(),
-            lease.as_secs_f64().into(),
-            kinds.to_vec().into(),
-        ],
+        [owner.into(), lease.as_secs_f64().into(), kinds.to_vec().into()],
     );
     Ok(job::Model::find_by_statement(statement).one(core).await?)
 }
 
 /// Prolongs a lease and records progress. False: the lease is lost, stop.
-pub(super) async fn beat(
-    core: &CoreDb,
-    id: JobId,
-    owner: Uuid,
-    lease: Duration,
-    done: i64,
-) -> Result<bool> {
+pub(super) async fn beat(core: &CoreDb, id: JobId, owner: Uuid, lease: Duration, done: i64) -> Result<bool> {
     let updated = job::Entity::update_many()
         .col_expr(job::Column::LeaseExpiresAt, in_seconds(lease.as_secs_f64()))
         .col_expr(job::Column::ProgressDone, Expr::val(done))
@@ -133,13 +121,9 @@ pub(super) async fn fail(
 
 /// Listens for new jobs on a connection of its own.
 pub(super) async fn listen(core: &CoreDb) -> Result<sea_orm::sqlx::postgres::PgListener> {
-    let mut listener = sea_orm::sqlx::postgres::PgListener::connect_with(core.pool())
-        .await
-        .context("listening for jobs")?;
-    listener
-        .listen(CHANNEL)
-        .await
-        .context("listening for jobs")?;
+    let mut listener =
+        sea_orm::sqlx::postgres::PgListener::connect_with(core.pool()).await.context("listening for jobs")?;
+    listener.listen(CHANNEL).await.context("listening for jobs")?;
     Ok(listener)
 }
 

@@ -49,16 +49,12 @@ impl Registry {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        self.handlers
-            .insert(kind, Arc::new(move |context| run(context).boxed()));
+        self.handlers.insert(kind, Arc::new(move |context| run(context).boxed()));
         self
     }
 
     fn kinds(&self) -> Vec<String> {
-        self.handlers
-            .keys()
-            .map(|kind| (*kind).to_owned())
-            .collect()
+        self.handlers.keys().map(|kind| (*kind).to_owned()).collect()
     }
 }
 
@@ -101,12 +97,7 @@ pub struct Worker {
 impl Worker {
     /// A worker that has not started yet.
     pub fn new(core: CoreDb, registry: Registry, settings: config::Jobs) -> Self {
-        Self {
-            core,
-            registry,
-            settings,
-            wake: Arc::new(Notify::new()),
-        }
+        Self { core, registry, settings, wake: Arc::new(Notify::new()) }
     }
 
     /// Starts as many runners as configured, and the listener that wakes them.
@@ -115,10 +106,7 @@ impl Worker {
             return;
         }
         let worker = self.clone();
-        tasks.spawn(
-            stop.clone()
-                .run_until_cancelled_owned(async move { worker.listen().await }),
-        );
+        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { worker.listen().await }));
         for _ in 0..self.settings.workers {
             let worker = self.clone();
             let stop = stop.clone();
@@ -172,9 +160,7 @@ impl Worker {
             cancelled: stop.child_token(),
             done: Arc::new(AtomicI64::new(job.progress_done)),
         };
-        let outcome = self
-            .run_under_lease(&job, owner, lease, context.clone())
-            .await;
+        let outcome = self.run_under_lease(&job, owner, lease, context.clone()).await;
         self.finish(&job, owner, &context, outcome).await?;
         Ok(true)
     }

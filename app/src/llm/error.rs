@@ -67,10 +67,7 @@ impl ModelError {
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. }
-            | Self::TimedOut { .. }
-            | Self::RateLimited { .. }
-            | Self::Cut => true,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::RateLimited { .. } | Self::Cut => true,
             Self::Refused { status, .. } => *status >= 500,
             Self::Malformed { .. } | Self::Local { .. } => false,
         }
@@ -79,9 +76,6 @@ impl ModelError {
 
 impl From<ModelError> for Error {
     fn from(error: ModelError) -> Self {
-        Self::Upstream {
-            code: error.code(),
-            detail: error.to_string(),
-        }
+        Self::Upstream { code: error.code(), detail: error.to_string() }
     }
 }

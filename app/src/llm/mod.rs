@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod extractive;
 pub mod local;
 pub mod openai;
+mod unit;
 
 use std::sync::Arc;
 
@@ -48,15 +49,7 @@ pub struct ChatRequest {
 
 /// Tokens as the provider counted them.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    utoipa::ToSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
 pub struct Usage {
     /// Tokens of the prompt.
@@ -139,11 +132,7 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
 
     /// Embeds any number of texts; batching, concurrency and retries are in here.
     /// A blank text is an error. Every vector is checked: length and finite values.
-    fn embed(
-        &self,
-        kind: EmbedKind,
-        texts: Vec<String>,
-    ) -> BoxFuture<'_, Result<Embeddings, ModelError>>;
+    fn embed(&self, kind: EmbedKind, texts: Vec<String>) -> BoxFuture<'_, Result<Embeddings, ModelError>>;
 }
 
 /// The models of a process.
@@ -174,12 +163,10 @@ impl LanguageModels {
 impl LanguageModels {
     /// Embeds one question.
     pub async fn embed_query(&self, text: &str) -> Result<Vec<f32>, ModelError> {
-        let mut embeddings = self
-            .embedder
-            .embed(EmbedKind::Query, vec![text.to_owned()])
-            .await?;
-        embeddings.vectors.pop().ok_or(ModelError::Malformed {
-            detail: "no vector for the one text".to_owned(),
-        })
+        let mut embeddings = self.embedder.embed(EmbedKind::Query, vec![text.to_owned()]).await?;
+        embeddings
+            .vectors
+            .pop()
+            .ok_or(ModelError::Malformed { detail: "no vector for the one text".to_owned() })
     }
 }

@@ -1,9 +1,30 @@
-#![allow(missing_docs, dead_code, unused)]
-//! stub
-use crate::{auth::*, error::*, state::*};
-use entity::ids::*;
-#[derive(Clone, Debug)]
-pub struct Recollection { pub id: MemoryId, pub content: String, pub similarity: f64 }
-pub async fn recall(_: &AppState, _: &Audience, _: &[f32], _: u64) -> Result<Vec<Recollection>> { Ok(vec![]) }
-pub async fn remember(_: &AppState, _: &CurrentUser, _: &str, _: MessageId) -> Result<MemoryId> { Err(Error::NotFound("x")) }
-pub fn remember_request(_: &str) -> Option<String> { None }
+//! What the users told: memories, found again by meaning.
+//!
+//! A memory's id follows from whom it is for and what it says ([`ids`]), so
+//! the same statement twice is one row. Every write embeds what it changed
+//! before it opens a transaction; an edit keeps the id and gets a new vector.
+//! Readers go through an [`Audience`](crate::auth::Audience): own rows, the
+//! tenant's, everybody's.
+//!
+//! The chat uses [`recall`] before it answers, and [`remember_request`] with
+//! [`remember`] when a user asks for something to be remembered.
+
+mod edit;
+pub mod http;
+mod ids;
+mod phrases;
+mod plan;
+mod queries;
+mod recall;
+mod remember;
+mod request;
+mod search;
+mod sensitive;
+mod store;
+
+pub use recall::{Recollection, recall};
+pub use remember::remember;
+pub use request::remember_request;
+
+/// The scope of a memory that names none.
+const SCOPE_DEFAULT: &str = "user";

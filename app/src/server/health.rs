@@ -119,11 +119,7 @@ async fn examine(state: &AppState) -> Health {
         core,
         ai,
         vectors,
-        chat_provider: if state.models.chat.is_some() {
-            "openai"
-        } else {
-            "extractive"
-        },
+        chat_provider: if state.models.chat.is_some() { "openai" } else { "extractive" },
     }
 }
 
@@ -166,22 +162,14 @@ async fn vector_health(ai: &AiDb) -> Result<VectorHealth> {
     Ok(VectorHealth {
         pgvector: row.try_get("", "version")?,
         hnsw: row.try_get::<i64>("", "indexes")? == 2,
-        space: space
-            .map(|space| format!("{}/{}/{}", space.provider, space.model, space.dimensions)),
+        space: space.map(|space| format!("{}/{}/{}", space.provider, space.model, space.dimensions)),
     })
 }
 
 fn of_pool(pool: PoolState) -> DatabaseHealth {
-    DatabaseHealth {
-        pool_size: pool.size,
-        pool_idle: pool.idle,
-        pool_max: pool.max,
-        ..Default::default()
-    }
+    DatabaseHealth { pool_size: pool.size, pool_idle: pool.idle, pool_max: pool.max, ..Default::default() }
 }
 
 fn pending(steps: Result<Vec<migrate::Step>>) -> Option<usize> {
-    steps
-        .ok()
-        .map(|steps| steps.iter().filter(|step| !step.applied).count())
+    steps.ok().map(|steps| steps.iter().filter(|step| !step.applied).count())
 }

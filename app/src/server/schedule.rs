@@ -9,26 +9,21 @@ use crate::{auth, chat, knowledge};
 
 /// Starts all schedules; they end with the process.
 pub(super) fn start(state: &AppState) {
-    every(state, "interrupt expired turns", 5, |state| async move {
-        chat::interrupt_expired(&state.core).await
-    });
-    every(state, "requeue lost sources", 30, |state| async move {
-        knowledge::requeue_lost(&state).await
-    });
-    every(state, "delete old events", 60, |state| async move {
-        chat::delete_old_events(&state.core).await
-    });
+    every(
+        state,
+        "interrupt expired turns",
+        5,
+        |state| async move { chat::interrupt_expired(&state.core).await },
+    );
+    every(state, "requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await });
+    every(state, "delete old events", 60, |state| async move { chat::delete_old_events(&state.core).await });
     every(state, "delete expired refresh tokens", 600, |state| async move {
         auth::delete_expired(&state.core).await
     });
 }
 
-fn every<F>(
-    state: &AppState,
-    name: &'static str,
-    seconds: u64,
-    run: impl Fn(AppState) -> F + Send + 'static,
-) where
+fn every<F>(state: &AppState, name: &'static str, seconds: u64, run: impl Fn(AppState) -> F + Send + 'static)
+where
     F: Future<Output = Result<u64>> + Send,
 {
     let owned = state.clone();

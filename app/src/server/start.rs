@@ -57,11 +57,7 @@ async fn assemble(
 }
 
 /// Brings both schemas up to date and ensures the embedding space.
-pub async fn prepare(
-    databases: &Databases,
-    models: &LanguageModels,
-    settings: &Settings,
-) -> Result<()> {
+pub async fn prepare(databases: &Databases, models: &LanguageModels, settings: &Settings) -> Result<()> {
     migrate::core_up(&databases.core).await?;
     migrate::ai_up(&databases.ai, models.embedder.space(), &settings.knowledge).await
 }
@@ -114,15 +110,10 @@ pub fn background(state: &AppState, databases: &Databases) {
 }
 
 /// Serves until `stop` resolves, then ends what runs within a bound.
-pub async fn serve(
-    state: AppState,
-    listener: TcpListener,
-    stop: impl Future<Output = ()>,
-) -> Result<()> {
+pub async fn serve(state: AppState, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
     let shutdown = state.shutdown.clone();
     let app = router::build(state.clone());
-    let serving = axum::serve(listener, app)
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let serving = std::pin::pin!(serving.into_future());
     let watched = async {
         stop.await;

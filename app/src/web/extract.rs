@@ -24,10 +24,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         require_json(&request)?;
-        let limit_bytes = request
-            .extensions()
-            .get::<BodyLimit>()
-            .map_or(usize::MAX, |limit| limit.0);
+        let limit_bytes = request.extensions().get::<BodyLimit>().map_or(usize::MAX, |limit| limit.0);
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| unreadable(&rejection, limit_bytes))?;
@@ -48,11 +45,8 @@ impl<T: Serialize> IntoResponse for Json<T> {
 pub struct BodyLimit(pub usize);
 
 fn require_json(request: &Request) -> Result<(), Error> {
-    let given = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
+    let given =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = given.split(';').next().unwrap_or("").trim();
     if essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json") {
         return Ok(());
@@ -77,19 +71,13 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
         let field = error.path().to_string();
         match error.inner().classify() {
             serde_json::error::Category::Data => Error::field(
-                if field == "." {
-                    "body".to_owned()
-                } else {
-                    field
-                },
+                if field == "." { "body".to_owned() } else { field },
                 strip_position(&error.inner().to_string()),
             ),
             _ => Error::Malformed(format!("the body is not valid JSON: {}", error.inner())),
         }
     })?;
-    reader
-        .end()
-        .map_err(|error| Error::Malformed(format!("the body is not valid JSON: {error}")))?;
+    reader.end().map_err(|error| Error::Malformed(format!("the body is not valid JSON: {error}")))?;
     Ok(value)
 }
 
@@ -101,11 +89,7 @@ where
 {
     let value = serde_path_to_error::deserialize(value).map_err(|error| {
         let field = error.path().to_string();
-        let field = if field == "." {
-            "item".to_owned()
-        } else {
-            field
-        };
+        let field = if field == "." { "item".to_owned() } else { field };
         Error::field(field, error.inner().to_string())
     })?;
     validate(&value)?;
@@ -151,11 +135,7 @@ where
         let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         let value: T = serde_path_to_error::deserialize(reader).map_err(|error| {
             let field = error.path().to_string();
-            let field = if field == "." {
-                "query".to_owned()
-            } else {
-                field
-            };
+            let field = if field == "." { "query".to_owned() } else { field };
             Error::field(field, error.inner().to_string())
         })?;
         validate(&value)?;

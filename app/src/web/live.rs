@@ -63,22 +63,14 @@ impl LiveLogs {
     pub fn open(&self, id: Uuid) -> Option<Reader> {
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         let (shared, length) = logs.get(&id)?;
-        Some(Reader {
-            shared: shared.upgrade()?,
-            length: length.clone(),
-            next: 0,
-        })
+        Some(Reader { shared: shared.upgrade()?, length: length.clone(), next: 0 })
     }
 }
 
 impl Writer {
     /// Appends entries; readers wake.
     pub fn append(&self, new: impl IntoIterator<Item = Entry>) {
-        let mut entries = self
-            .shared
-            .entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.extend(new);
         let length = entries.len();
         drop(entries);
@@ -87,11 +79,7 @@ impl Writer {
 
     /// A reader from the first entry.
     pub fn reader(&self) -> Reader {
-        Reader {
-            shared: Arc::clone(&self.shared),
-            length: self.length.subscribe(),
-            next: 0,
-        }
+        Reader { shared: Arc::clone(&self.shared), length: self.length.subscribe(), next: 0 }
     }
 }
 
@@ -109,11 +97,7 @@ impl Reader {
     }
 
     fn entry(&mut self) -> Option<Entry> {
-        let entries = self
-            .shared
-            .entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let entries = self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(self.next).cloned()?;
         self.next += 1;
         Some(entry)
@@ -125,11 +109,7 @@ mod tests {
     use super::*;
 
     fn entry(seq: i32) -> Entry {
-        Entry {
-            seq,
-            event: "token".to_owned(),
-            data: Arc::new(serde_json::json!({"n": seq})),
-        }
+        Entry { seq, event: "token".to_owned(), data: Arc::new(serde_json::json!({"n": seq})) }
     }
 
     #[tokio::test]

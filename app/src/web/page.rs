@@ -69,10 +69,7 @@ impl<T> Page<T> {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next_cursor = rows.last().filter(|_| more).map(position);
-        Self {
-            items: rows.into_iter().map(item).collect(),
-            next_cursor,
-        }
+        Self { items: rows.into_iter().map(item).collect(), next_cursor }
     }
 }
 
@@ -106,8 +103,7 @@ impl Serialize for Cursor {
 impl<'de> Deserialize<'de> for Cursor {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|_| serde::de::Error::custom("not a cursor of this list"))
+        text.parse().map_err(|_| serde::de::Error::custom("not a cursor of this list"))
     }
 }
 
@@ -118,10 +114,7 @@ mod tests {
     #[test]
     fn a_cursor_survives_its_text_form() {
         let at = DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap();
-        let cursor = Cursor {
-            at,
-            id: Uuid::now_v7(),
-        };
+        let cursor = Cursor { at, id: Uuid::now_v7() };
         assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
         assert!("garbage".parse::<Cursor>().is_err());
     }

@@ -195,9 +195,9 @@ fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
         | Driver::PoolClosed
         | Driver::WorkerCrashed => true,
         // 08: connection failures. 57P: the server is stopping or starting.
-        Driver::Database(error) => error
-            .code()
-            .is_some_and(|code| code.starts_with("08") || code.starts_with("57P")),
+        Driver::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+        }
         _ => false,
     }
 }

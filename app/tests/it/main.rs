@@ -1,7 +1,16 @@
 //! The integration tests: one binary, through the router or the program itself.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop where it is")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
 
+mod chat;
 mod embedded;
+mod feedback;
+mod health;
 mod knowledge;
+mod llm;
+mod memory;
 mod support;
 mod tiers;

@@ -24,6 +24,7 @@ const PEERS: &[(&str, &str)] = &[
     ("telemetry", "error"),
     ("db", "llm"),
     ("jobs", "db"),
+    ("conversation", "auth"),
     ("router", "server"),
     ("server", "router"),
     ("cli", "router"),

@@ -52,11 +52,7 @@ pub(super) struct Programs {
 impl Programs {
     /// Those of a major version, or the best for a new cluster.
     pub(super) fn new(settings: &Embedded, major: Option<u32>) -> Self {
-        Self {
-            settings: settings.clone(),
-            major,
-            found: OnceLock::new(),
-        }
+        Self { settings: settings.clone(), major, found: OnceLock::new() }
     }
 }
 
@@ -76,11 +72,7 @@ impl Cluster {
     /// user can be in.
     pub(super) fn command(&self, program: &str) -> Result<Command> {
         let mut command = Command::new(self.installation()?.program(program));
-        command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("TZ", "UTC")
-            .current_dir("/");
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("TZ", "UTC").current_dir("/");
         self.user.apply(&mut command);
         Ok(command)
     }

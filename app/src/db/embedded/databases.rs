@@ -9,14 +9,8 @@ use crate::error::{Error, Result};
 
 /// Name and statement; the statements cannot take a parameter.
 const DATABASES: [(&str, &str); 2] = [
-    (
-        "core",
-        "CREATE DATABASE core TEMPLATE template0 ENCODING 'UTF8'",
-    ),
-    (
-        "ai",
-        "CREATE DATABASE ai TEMPLATE template0 ENCODING 'UTF8'",
-    ),
+    ("core", "CREATE DATABASE core TEMPLATE template0 ENCODING 'UTF8'"),
+    ("ai", "CREATE DATABASE ai TEMPLATE template0 ENCODING 'UTF8'"),
 ];
 
 /// A server that was ready a moment ago can be restarting after a crash.
@@ -31,10 +25,7 @@ pub(super) async fn ensure(maintenance: &PgConnectOptions) -> Result<()> {
         .map_err(|error| failed(&error))?;
     for (name, statement) in DATABASES {
         if !existing.iter().any(|found| found == name) {
-            sqlx::query(statement)
-                .execute(&mut connection)
-                .await
-                .map_err(|error| failed(&error))?;
+            sqlx::query(statement).execute(&mut connection).await.map_err(|error| failed(&error))?;
         }
     }
     // The server does not mind a connection that just ends.
@@ -64,16 +55,12 @@ fn is_passing(error: &sqlx::Error) -> bool {
 }
 
 fn failed(error: &sqlx::Error) -> Error {
-    let wrong_password = error
-        .as_database_error()
-        .is_some_and(|error| error.code().as_deref() == Some("28P01"));
+    let wrong_password =
+        error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("28P01"));
     let remedy = if wrong_password {
         "DATA_DIR/postgres.password is not this cluster's: restore both from the same backup"
     } else {
         "see DATA_DIR/postgres.log"
     };
-    Error::startup(
-        format!("the embedded Postgres cannot be used: {error}"),
-        remedy,
-    )
+    Error::startup(format!("the embedded Postgres cannot be used: {error}"), remedy)
 }

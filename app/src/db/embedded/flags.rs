@@ -62,13 +62,9 @@ pub(super) fn of(cluster: &Cluster, major: u32) -> Vec<String> {
 
 #[cfg(target_os = "linux")]
 fn shared_memory_type() -> &'static str {
-    let room = nix::sys::statvfs::statvfs("/dev/shm")
-        .map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
-    if room >= SHM_ROOM_MIN_BYTES {
-        "posix"
-    } else {
-        "sysv"
-    }
+    let room =
+        nix::sys::statvfs::statvfs("/dev/shm").map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
+    if room >= SHM_ROOM_MIN_BYTES { "posix" } else { "sysv" }
 }
 
 #[cfg(not(target_os = "linux"))]

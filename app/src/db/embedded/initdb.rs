@@ -28,13 +28,7 @@ pub(super) async fn create(cluster: &Cluster) -> Result<()> {
         .arg(&partial)
         .arg("--pwfile")
         .arg(&password_file)
-        .args([
-            "--username",
-            ROLE,
-            "--encoding=UTF8",
-            "--auth-local=scram-sha-256",
-            "--auth-host=reject",
-        ])
+        .args(["--username", ROLE, "--encoding=UTF8", "--auth-local=scram-sha-256", "--auth-host=reject"])
         .args(LOCALE)
         // One sync at the end instead of one a file.
         .arg("--no-sync");
@@ -50,17 +44,12 @@ pub(super) async fn create(cluster: &Cluster) -> Result<()> {
         return Err(failed(&output));
     }
     if cluster.profile == Profile::Durable {
-        sync(&partial)?;
+        let made = partial.clone();
+        tokio::task::spawn_blocking(move || sync(&made)).await.context("syncing the new cluster")??;
     }
     std::fs::rename(&partial, &cluster.dir).context("naming the new cluster")?;
-    if let Some(parent) = cluster
-        .dir
-        .parent()
-        .filter(|_| cluster.profile == Profile::Durable)
-    {
-        File::open(parent)
-            .and_then(|dir| dir.sync_all())
-            .context("syncing DATA_DIR")?;
+    if let Some(parent) = cluster.dir.parent().filter(|_| cluster.profile == Profile::Durable) {
+        File::open(parent).and_then(|dir| dir.sync_all()).context("syncing DATA_DIR")?;
     }
     Ok(())
 }
@@ -70,18 +59,12 @@ fn prepare(cluster: &Cluster, partial: &Path, password_file: &Path) -> Result<()
         // Left by a process that was killed while it made the cluster.
         std::fs::remove_dir_all(partial).context("removing an unfinished cluster")?;
     }
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(partial)
-        .map_err(|error| {
-            Error::startup(
-                format!(
-                    "the cluster cannot be made at {}: {error}",
-                    partial.display()
-                ),
-                "make DATA_DIR writable for the user who runs Tandem, or set it to another folder",
-            )
-        })?;
+    std::fs::DirBuilder::new().mode(0o700).create(partial).map_err(|error| {
+        Error::startup(
+            format!("the cluster cannot be made at {}: {error}", partial.display()),
+            "make DATA_DIR writable for the user who runs Tandem, or set it to another folder",
+        )
+    })?;
     cluster.user.own(partial)?;
     write_private(password_file, &cluster.password).context("writing initdb's password file")?;
     cluster.user.own(password_file)
@@ -104,17 +87,13 @@ fn failed(output: &std::process::Output) -> Error {
     let printed = String::from_utf8_lossy(&output.stderr);
     let reasons: Vec<&str> = printed
         .lines()
-        .filter(|line| {
-            line.contains("error:") || line.contains("FATAL") || line.contains("detail:")
-        })
+        .filter(|line| line.contains("error:") || line.contains("FATAL") || line.contains("detail:"))
         .collect();
-    let reason = if reasons.is_empty() {
-        printed.trim().to_owned()
+    let reason = if reasons.is_empty() { printed.trim().to_owned() } else { reasons.join("; ") };
+    let remedy = if printed.contains("could not look up effective user ID") {
+        "give the user who runs Tandem a line in /etc/passwd, or set DATABASE_URL to a server of your own"
     } else {
-        reasons.join("; ")
+        "free disk space, or set DATA_DIR to another folder, or POSTGRES_DIR to another Postgres, as the message above says"
     };
-    Error::startup(
-        format!("initdb could not make a cluster: {reason}"),
-        "free disk space, or set DATA_DIR to another folder, or POSTGRES_DIR to another Postgres, as the message above says",
-    )
+    Error::startup(format!("initdb could not make a cluster: {reason}"), remedy)
 }

@@ -1,12 +1,13 @@
-//! Three locks of a data directory, all `flock`s: they end with their process.
+//! The locks of a data directory, all `flock`s: they end with their process.
 //!
 //! - `serve.lock`: held by the one `tandem serve`; its text is the holder's pid.
 //! - `start.lock`: held while the cluster is made, started or stopped.
 //! - `users.lock`: shared by everybody who uses the cluster. Whoever leaves and
 //!   can take it exclusively was the last one, and stops the server. It is only
 //!   taken exclusively under `start.lock`, so nobody slips in meanwhile.
+//! - `postgres.lock`: held by the server's own processes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::cluster::Cluster;
 use super::place::Place;
 use super::user::give_to_owner_of;
 use crate::error::{Context, Error, Result};
@@ -22,6 +24,9 @@ use crate::error::{Context, Error, Result};
 /// Longest wait for another process to finish starting or stopping: crash
 /// recovery and a shutdown's checkpoint are inside it.
 const START_WAIT_MAX: Duration = Duration::from_mins(2);
+
+/// How long processes of a killed server may need to notice its end.
+const LEFTOVERS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 const START_POLL: Duration = Duration::from_millis(10);
 
@@ -42,8 +47,7 @@ impl ServeLock {
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut pid = String::new();
-                file.read_to_string(&mut pid)
-                    .context("reading serve.lock")?;
+                file.read_to_string(&mut pid).context("reading serve.lock")?;
                 let (dir, pid) = (place.data_dir.display(), pid.trim());
                 Err(Error::startup(
                     format!("another tandem serve (pid {pid}) is running on DATA_DIR {dir}"),
@@ -115,6 +119,42 @@ impl UserLock {
     /// flock changes a lock by giving it up first.
     pub(super) fn is_last(&self, _under: &StartLock) -> bool {
         self.lock.relock(FlockArg::LockExclusiveNonblock).is_ok()
+    }
+}
+
+/// A locked file that becomes the server's standard input. All of its processes
+/// inherit it, so it is free exactly when the last of them is gone: after a
+/// crash, and also when process ids tell nothing because the server runs in
+/// another container on the same volume.
+pub(super) async fn of_server(cluster: &Cluster) -> Result<File> {
+    let path = cluster.log.with_extension("lock");
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .context("opening postgres.lock")?;
+    give_to_owner_of(path.parent().unwrap_or(&path), &path);
+    let deadline = Instant::now() + LEFTOVERS_WAIT_MAX;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error).context("locking postgres.lock"),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                tokio::time::sleep(START_POLL).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::startup(
+                    format!(
+                        "processes of another Postgres still use the cluster in {}",
+                        cluster.dir.display()
+                    ),
+                    "stop the Tandem that runs on this DATA_DIR, perhaps in another container, or end those processes",
+                ));
+            }
+        }
     }
 }
 

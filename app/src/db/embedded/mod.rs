@@ -24,6 +24,7 @@ mod password;
 mod place;
 mod postmaster;
 mod process;
+mod server_log;
 mod supervise;
 mod throwaway;
 mod user;
@@ -75,22 +76,12 @@ impl EmbeddedServer {
         let cluster = ready_cluster(settings, &place).await?;
         let postmaster = usable_server(&cluster).await?;
         drop(start);
-        Ok(Self {
-            place,
-            cluster,
-            postmaster: Mutex::new(postmaster),
-            share: Some(share),
-            _serve: serve,
-        })
+        Ok(Self { place, cluster, postmaster: Mutex::new(postmaster), share: Some(share), _serve: serve })
     }
 
     /// How to reach one of the cluster's databases. Holds the password.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
-        cluster::connect_options(
-            &self.postmaster().socket_dir,
-            &self.cluster.password,
-            database,
-        )
+        cluster::connect_options(&self.postmaster().socket_dir, &self.cluster.password, database)
     }
 
     /// The canonical path of `DATA_DIR`.
@@ -120,10 +111,7 @@ impl EmbeddedServer {
         };
         let start = StartLock::take(&self.place).await?;
         if share.is_last(&start) {
-            let postmaster = self
-                .postmaster
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner);
+            let postmaster = self.postmaster.get_mut().unwrap_or_else(PoisonError::into_inner);
             postmaster.stop(&self.cluster.dir).await?;
             // Empty now, unless the server crashed; the next start makes it again.
             let _ = std::fs::remove_dir(&postmaster.socket_dir);
@@ -133,9 +121,7 @@ impl EmbeddedServer {
 
     /// The lock is held for moments only, never across an await.
     fn postmaster(&self) -> MutexGuard<'_, Postmaster> {
-        self.postmaster
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -176,8 +162,7 @@ async fn usable_server(cluster: &Cluster) -> Result<Postmaster> {
     loop {
         attempts_left -= 1;
         let mut postmaster = Postmaster::ensure(cluster).await?;
-        let options =
-            cluster::connect_options(&postmaster.socket_dir, &cluster.password, "postgres");
+        let options = cluster::connect_options(&postmaster.socket_dir, &cluster.password, "postgres");
         let Err(error) = databases::ensure(&options).await else {
             return Ok(postmaster);
         };
@@ -221,11 +206,7 @@ fn major_of(cluster: &Path) -> Result<u32> {
     let text = std::fs::read_to_string(&path).context("reading PG_VERSION")?;
     text.trim().parse().map_err(|_| {
         Error::startup(
-            format!(
-                "{} says {:?}, which is no Postgres version",
-                path.display(),
-                text.trim()
-            ),
+            format!("{} says {:?}, which is no Postgres version", path.display(), text.trim()),
             "restore DATA_DIR from a backup, or move it away to start with an empty one",
         )
     })
@@ -237,10 +218,7 @@ fn reachable(cluster: &Path, user: &ServerUser) -> Result<PathBuf> {
         return Ok(cluster.to_path_buf());
     }
     Err(Error::startup(
-        format!(
-            "user {user}, who owns the cluster in {}, cannot enter a folder above it",
-            cluster.display()
-        ),
+        format!("user {user}, who owns the cluster in {}, cannot enter a folder above it", cluster.display()),
         format!(
             "let that user pass (chmod o+x on each folder above {}), or move DATA_DIR",
             cluster.display()

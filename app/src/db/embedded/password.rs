@@ -1,6 +1,6 @@
 //! The cluster's password: random, made once, in a 0600 file of `DATA_DIR`.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -26,10 +26,7 @@ pub(super) fn of(place: &Place, has_cluster: bool) -> Result<SecretString> {
         }
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path, &error)),
         _ if has_cluster => Err(Error::startup(
-            format!(
-                "the password of the embedded Postgres, {}, is missing or empty",
-                path.display()
-            ),
+            format!("the password of the embedded Postgres, {}, is missing or empty", path.display()),
             "restore that file from a backup of DATA_DIR, or move DATA_DIR away to start with an empty one",
         )),
         _ => make(place, &path),
@@ -42,18 +39,14 @@ pub(super) fn random() -> SecretString {
 }
 
 /// Writes a secret to a new file that only its owner can read.
-pub(super) fn write_private(path: &Path, password: &SecretString) -> std::io::Result<()> {
+pub(super) fn write_private(path: &Path, password: &SecretString) -> std::io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     writeln!(file, "{}", password.expose_secret())?;
-    file.sync_all()
+    Ok(file)
 }
 
 fn make(place: &Place, path: &Path) -> Result<SecretString> {
@@ -61,6 +54,7 @@ fn make(place: &Place, path: &Path) -> Result<SecretString> {
     // By rename: a process killed here leaves no half password behind.
     let partial = path.with_extension("password.new");
     write_private(&partial, &password)
+        .and_then(|file| file.sync_all())
         .and_then(|()| std::fs::rename(&partial, path))
         .map_err(|error| failed(path, &error))?;
     give_to_owner_of(&place.data_dir, path);

@@ -41,26 +41,14 @@ impl Place {
     /// Makes the data directory when it is missing.
     pub(super) fn open(data_dir: &Path) -> Result<Self> {
         // Root's server runs as another user, who must be able to enter.
-        let mode = if nix::unistd::geteuid().is_root() {
-            0o755
-        } else {
-            0o700
-        };
-        let created = std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(data_dir);
-        let data_dir = created
-            .and_then(|()| data_dir.canonicalize())
-            .map_err(|error| {
-                Error::startup(
-                    format!(
-                        "DATA_DIR {} cannot be made or entered: {error}",
-                        data_dir.display()
-                    ),
-                    "set DATA_DIR to a folder that you own",
-                )
-            })?;
+        let mode = if nix::unistd::geteuid().is_root() { 0o755 } else { 0o700 };
+        let created = std::fs::DirBuilder::new().recursive(true).mode(mode).create(data_dir);
+        let data_dir = created.and_then(|()| data_dir.canonicalize()).map_err(|error| {
+            Error::startup(
+                format!("DATA_DIR {} cannot be made or entered: {error}", data_dir.display()),
+                "set DATA_DIR to a folder that you own",
+            )
+        })?;
         Ok(Self { data_dir })
     }
 
@@ -75,8 +63,7 @@ impl Place {
             return Ok(own.join("PG_VERSION").exists().then_some(own));
         }
         let pointer = self.file(POINTER);
-        let text =
-            std::fs::read_to_string(&pointer).map_err(|error| unreadable(&pointer, &error))?;
+        let text = std::fs::read_to_string(&pointer).map_err(|error| unreadable(&pointer, &error))?;
         let cluster = PathBuf::from(text.trim_end());
         if cluster.join("PG_VERSION").exists() {
             return Ok(Some(cluster));
@@ -102,10 +89,7 @@ impl Place {
             return Ok(own);
         }
         let parent = Path::new(SHARED_STATE).join(self.short_name());
-        let made = std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(&parent);
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&parent);
         if made.is_err() || !user.can_reach(&parent.join("postgres")) {
             return Err(Error::startup(
                 format!(
@@ -147,11 +131,7 @@ impl Place {
         let mut last = None;
         for parent in SOCKET_PARENTS {
             for number in 0..SOCKET_NAMES_MAX {
-                let suffix = if number == 0 {
-                    String::new()
-                } else {
-                    format!("-{number}")
-                };
+                let suffix = if number == 0 { String::new() } else { format!("-{number}") };
                 let dir = Path::new(parent).join(format!("{name}{suffix}"));
                 match private_dir(&dir, user) {
                     Ok(true) => return Ok(dir),
@@ -163,10 +143,8 @@ impl Place {
                 }
             }
         }
-        let why = last.map_or_else(
-            || "all names are taken by other users".to_owned(),
-            |error| error.to_string(),
-        );
+        let why =
+            last.map_or_else(|| "all names are taken by other users".to_owned(), |error| error.to_string());
         Err(Error::startup(
             format!(
                 "no private folder for the embedded Postgres's socket could be made in {}: {why}",

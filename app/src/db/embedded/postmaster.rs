@@ -1,17 +1,16 @@
 //! The server process: is it there, start it, stop it.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::cluster::Cluster;
-use super::{flags, process};
+use super::{flags, locks, process, server_log};
 use crate::error::{Context, Error, Result};
 
 /// Longest wait for a server to accept connections, crash recovery included.
@@ -20,11 +19,8 @@ const START_MAX: Duration = Duration::from_mins(1);
 const STOP_MAX: Duration = Duration::from_mins(1);
 /// Then an immediate shutdown, which loses nothing: the next start recovers.
 const QUIT_MAX: Duration = Duration::from_secs(5);
-/// How long processes of a killed server may keep its shared memory.
-const LEFTOVERS_MAX: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(3);
-const LOG_BYTES_MAX: u64 = 10 * 1024 * 1024;
 const LOG_LINES_SHOWN: usize = 12;
 
 /// A server that was started or adopted.
@@ -53,11 +49,7 @@ impl Postmaster {
             match found.status.as_str() {
                 "ready" | "standby" => {
                     tracing::debug!(pid = %found.pid, "attached to the running embedded Postgres");
-                    return Ok(Self {
-                        pid: found.pid,
-                        socket_dir: found.socket_dir,
-                        child: None,
-                    });
+                    return Ok(Self { pid: found.pid, socket_dir: found.socket_dir, child: None });
                 }
                 // Starting (then it becomes ready) or stopping (then it goes away).
                 _ if Instant::now() < deadline => tokio::time::sleep(POLL).await,
@@ -70,28 +62,16 @@ impl Postmaster {
 
     async fn start(cluster: &Cluster) -> Result<Self> {
         let began = Instant::now();
-        loop {
-            process::remove_misleading_pid_files(&cluster.dir, &cluster.socket_dir)?;
-            let log_offset = log_length(&cluster.log);
-            let mut child = spawn(cluster)?;
-            if wait_until_ready(cluster, &mut child).await? {
-                let pid = pid_of(&child)?;
-                tracing::debug!(%pid, took_ms = began.elapsed().as_millis(), "started the embedded Postgres");
-                return Ok(Self {
-                    pid,
-                    socket_dir: cluster.socket_dir.clone(),
-                    child: Some(child),
-                });
-            }
-            // It ended by itself. Processes of a server that was killed a
-            // moment ago need some time to notice; everything else is final.
-            let said = log_since(&cluster.log, log_offset);
-            if !said.contains("pre-existing shared memory block") || began.elapsed() > LEFTOVERS_MAX
-            {
-                return Err(refused(cluster, &said));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        let lock = locks::of_server(cluster).await?;
+        process::remove_misleading_pid_files(&cluster.dir, &cluster.socket_dir)?;
+        let log_offset = server_log::length(&cluster.log);
+        let mut child = spawn(cluster, lock)?;
+        if !wait_until_ready(cluster, &mut child).await? {
+            return Err(refused(cluster, &server_log::since(&cluster.log, log_offset)));
         }
+        let pid = pid_of(&child)?;
+        tracing::debug!(%pid, took_ms = began.elapsed().as_millis(), "started the embedded Postgres");
+        Ok(Self { pid, socket_dir: cluster.socket_dir.clone(), child: Some(child) })
     }
 
     /// Whether the process is still there. Reaps it when it was our child.
@@ -107,11 +87,7 @@ impl Postmaster {
         if !self.is_alive(dir)
             && let Some(found) = running(dir)
         {
-            *self = Self {
-                pid: found.pid,
-                socket_dir: found.socket_dir,
-                child: None,
-            };
+            *self = Self { pid: found.pid, socket_dir: found.socket_dir, child: None };
         }
     }
 
@@ -159,20 +135,15 @@ fn running(dir: &Path) -> Option<PidFile> {
     // Lines: pid, data directory, start time, port, socket folder, address, shared memory, status.
     let socket_dir = PathBuf::from(lines.nth(3).unwrap_or_default());
     let status = lines.nth(2).unwrap_or("starting").trim().to_owned();
-    Some(PidFile {
-        pid,
-        socket_dir,
-        status,
-    })
+    Some(PidFile { pid, socket_dir, status })
 }
 
 /// Ends a server whose `postmaster.pid` is gone, most likely with all of its
 /// data (`rm -rf` of a `DATA_DIR` in use). It must not write into a successor's
 /// files. An immediate shutdown loses nothing that was committed.
 pub(super) async fn end_detached(cluster: &Cluster) -> Result<()> {
-    let is_detached = |pid: &Pid| {
-        process::is_postmaster_of(*pid, &cluster.dir) && running(&cluster.dir).is_none()
-    };
+    let is_detached =
+        |pid: &Pid| process::is_postmaster_of(*pid, &cluster.dir) && running(&cluster.dir).is_none();
     let Some(pid) = process::socket_holder(&cluster.socket_dir).filter(is_detached) else {
         return Ok(());
     };
@@ -182,9 +153,7 @@ pub(super) async fn end_detached(cluster: &Cluster) -> Result<()> {
     while process::is_postmaster_of(pid, &cluster.dir) {
         if Instant::now() > deadline {
             return Err(Error::startup(
-                format!(
-                    "process {pid} is a Postgres whose files were removed, and it does not stop"
-                ),
+                format!("process {pid} is a Postgres whose files were removed, and it does not stop"),
                 format!("kill -9 {pid}, then start again"),
             ));
         }
@@ -193,15 +162,15 @@ pub(super) async fn end_detached(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn spawn(cluster: &Cluster) -> Result<Child> {
-    let log = open_log(&cluster.log)?;
+fn spawn(cluster: &Cluster, lock: File) -> Result<Child> {
+    let log = server_log::open(&cluster.log)?;
     let mut command = cluster.command("postgres")?;
     command.arg("-D").arg(&cluster.dir);
     for flag in flags::of(cluster, cluster.installation()?.major) {
         command.arg("-c").arg(flag);
     }
     command
-        .stdin(Stdio::null())
+        .stdin(lock)
         .stdout(log.try_clone().context("sharing the log file")?)
         .stderr(log)
         // Its own group: Ctrl-C in the terminal stops Tandem first, and Tandem stops the server.
@@ -219,11 +188,7 @@ async fn wait_until_ready(cluster: &Cluster, child: &mut Child) -> Result<bool> 
     let deadline = Instant::now() + START_MAX;
     let pid = pid_of(child)?;
     loop {
-        if child
-            .try_wait()
-            .context("watching the embedded Postgres")?
-            .is_some()
-        {
+        if child.try_wait().context("watching the embedded Postgres")?.is_some() {
             return Ok(false);
         }
         if running(&cluster.dir).is_some_and(|found| found.pid == pid && found.status == "ready") {
@@ -238,45 +203,7 @@ async fn wait_until_ready(cluster: &Cluster, child: &mut Child) -> Result<bool> 
 }
 
 fn pid_of(child: &Child) -> Result<Pid> {
-    i32::try_from(child.id())
-        .map(Pid::from_raw)
-        .context("reading the server's pid")
-}
-
-fn open_log(path: &Path) -> Result<File> {
-    let too_long = log_length(path) > LOG_BYTES_MAX;
-    let mut options = OpenOptions::new();
-    options.create(true).mode(0o600);
-    // The server appends for as long as it lives, so the log is cut between lives.
-    if too_long {
-        drop(
-            options
-                .write(true)
-                .truncate(true)
-                .open(path)
-                .context("cutting postgres.log")?,
-        );
-        options.truncate(false);
-    }
-    options.append(true).open(path).map_err(|error| {
-        Error::startup(
-            format!("{} cannot be written: {error}", path.display()),
-            "make DATA_DIR writable for the user who runs Tandem",
-        )
-    })
-}
-
-fn log_length(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |file| file.len())
-}
-
-fn log_since(path: &Path, offset: u64) -> String {
-    let bytes = std::fs::read(path).unwrap_or_default();
-    let start = usize::try_from(offset)
-        .ok()
-        .filter(|start| *start <= bytes.len())
-        .unwrap_or(0);
-    String::from_utf8_lossy(&bytes[start..]).into_owned()
+    i32::try_from(child.id()).map(Pid::from_raw).context("reading the server's pid")
 }
 
 fn refused(cluster: &Cluster, said: &str) -> Error {
@@ -285,26 +212,14 @@ fn refused(cluster: &Cluster, said: &str) -> Error {
     let remedy = if said.contains("No space left on device") {
         "free disk space where DATA_DIR is, then start again".to_owned()
     } else {
-        format!(
-            "do what the lines above ask for; the whole log is {}",
-            cluster.log.display()
-        )
+        format!("do what the lines above ask for; the whole log is {}", cluster.log.display())
     };
-    Error::startup(
-        format!("the embedded Postgres did not start:\n    {shown}"),
-        remedy,
-    )
+    Error::startup(format!("the embedded Postgres did not start:\n    {shown}"), remedy)
 }
 
 fn stuck(cluster: &Cluster, pid: Pid, status: &str) -> Error {
     Error::startup(
-        format!(
-            "the embedded Postgres (pid {pid}) has been {status} for {} s",
-            START_MAX.as_secs()
-        ),
-        format!(
-            "it may be recovering: wait and start again; {} shows what it does",
-            cluster.log.display()
-        ),
+        format!("the embedded Postgres (pid {pid}) has been {status} for {} s", START_MAX.as_secs()),
+        format!("it may be recovering: wait and start again; {} shows what it does", cluster.log.display()),
     )
 }

@@ -20,9 +20,7 @@ pub(super) fn is_postmaster_of(pid: Pid, dir: &Path) -> bool {
         return false;
     };
     let mut arguments = line.split(|byte| *byte == 0);
-    let is_postgres = arguments
-        .next()
-        .is_some_and(|program| program.ends_with(b"postgres"));
+    let is_postgres = arguments.next().is_some_and(|program| program.ends_with(b"postgres"));
     is_postgres && arguments.any(|argument| argument == dir.as_os_str().as_bytes())
 }
 
@@ -68,8 +66,7 @@ fn remove_if_misleading(path: &Path, dir: &Path) -> Result<()> {
     };
     if is_misleading {
         tracing::info!(path = %path.display(), pid = first, "a stale lock file names no server of this cluster; it is removed");
-        std::fs::remove_file(path)
-            .context("removing a stale lock file of the embedded Postgres")?;
+        std::fs::remove_file(path).context("removing a stale lock file of the embedded Postgres")?;
     }
     Ok(())
 }

@@ -24,11 +24,7 @@ impl EmbeddedServer {
         let mut back_off = BACK_OFF_MIN;
         let mut started = Instant::now();
         let mut pause = WATCH_EVERY;
-        while shutdown
-            .run_until_cancelled(tokio::time::sleep(pause))
-            .await
-            .is_some()
-        {
+        while shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             pause = WATCH_EVERY;
             if self.is_alive() {
                 continue;
@@ -36,10 +32,7 @@ impl EmbeddedServer {
             if started.elapsed() > HEALTHY_AFTER {
                 back_off = BACK_OFF_MIN;
             }
-            tracing::error!(
-                pid = self.pid(),
-                "the embedded Postgres died; starting it again"
-            );
+            tracing::error!(pid = self.pid(), "the embedded Postgres died; starting it again");
             match self.restart().await {
                 Ok(()) => tracing::info!(pid = self.pid(), "the embedded Postgres runs again"),
                 Err(error) => tracing::error!(%error, "the embedded Postgres did not start again"),

@@ -59,13 +59,7 @@ impl Throwaway {
         super::initdb::create(&cluster).await?;
         let postmaster = Postmaster::ensure(&cluster).await?;
         let bin_dir = cluster.installation()?.bin_dir.clone();
-        Ok(Self {
-            dir,
-            bin_dir,
-            cluster,
-            postmaster,
-            _watchdog: watchdog,
-        })
+        Ok(Self { dir, bin_dir, cluster, postmaster, _watchdog: watchdog })
     }
 
     /// How to reach a database; `postgres` is the one that exists.
@@ -91,9 +85,7 @@ impl Throwaway {
 
 impl std::fmt::Debug for Throwaway {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Throwaway")
-            .field("dir", &self.dir)
-            .finish_non_exhaustive()
+        out.debug_struct("Throwaway").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 
@@ -119,10 +111,7 @@ impl Watchdog {
             .spawn()
             .context("starting the watchdog of a throw-away Postgres")?;
         let input = child.stdin.take();
-        Ok(Self {
-            _child: child,
-            _input: input,
-        })
+        Ok(Self { _child: child, _input: input })
     }
 }
 
@@ -130,14 +119,11 @@ impl Watchdog {
 fn private_dir() -> Result<PathBuf> {
     let name = place::short_hex(&rand::random::<[u8; 8]>());
     let dir = Path::new("/tmp").join(format!("tandem-t-{name}"));
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&dir)
-        .map_err(|error| {
-            Error::startup(
-                format!("{} cannot be made: {error}", dir.display()),
-                "make /tmp writable, or set TEST_DATABASE_URL to a server of your own",
-            )
-        })?;
+    std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(|error| {
+        Error::startup(
+            format!("{} cannot be made: {error}", dir.display()),
+            "make /tmp writable, or set TEST_DATABASE_URL to a server of your own",
+        )
+    })?;
     Ok(dir)
 }

@@ -31,18 +31,10 @@ impl ServerUser {
         let owner = cluster.and_then(|dir| std::fs::metadata(dir).ok());
         if let Some(owner) = owner.filter(|owner| owner.uid() != 0) {
             let (uid, gid) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
-            return Ok(Self {
-                uid,
-                gid,
-                switch: true,
-            });
+            return Ok(Self { uid, gid, switch: true });
         }
         match User::from_name(run_as) {
-            Ok(Some(user)) if !user.uid.is_root() => Ok(Self {
-                uid: user.uid,
-                gid: user.gid,
-                switch: true,
-            }),
+            Ok(Some(user)) if !user.uid.is_root() => Ok(Self { uid: user.uid, gid: user.gid, switch: true }),
             Ok(Some(_)) => Err(unusable(run_as, "is root, which Postgres refuses")),
             Ok(None) => Err(unusable(run_as, "does not exist")),
             Err(error) => Err(unusable(run_as, &format!("cannot be looked up ({error})"))),
@@ -63,11 +55,7 @@ impl ServerUser {
                 "run Tandem as that user or as root, or set DATA_DIR to a folder of your own",
             ));
         }
-        Ok(Self {
-            uid: own,
-            gid: nix::unistd::getegid(),
-            switch: false,
-        })
+        Ok(Self { uid: own, gid: nix::unistd::getegid(), switch: false })
     }
 
     /// Makes a child run as this user. std clears the supplementary groups with it.

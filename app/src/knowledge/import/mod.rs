@@ -1,7 +1,10 @@
 //! Taking in files and JSON lines, for the command line.
 
+mod failures;
 mod files;
 mod lines;
+
+pub use failures::failures;
 
 use std::path::PathBuf;
 

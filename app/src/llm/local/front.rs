@@ -56,7 +56,8 @@ impl Front {
         let worker = Worker {
             engine: engine.clone(),
             dimensions: facts.space.dimensions as usize,
-            batch_bytes: (BATCH_TOKENS_PER_THREAD * rayon::current_num_threads()).min(BATCH_TOKENS_MAX) * BYTES_PER_TOKEN,
+            batch_bytes: (BATCH_TOKENS_PER_THREAD * rayon::current_num_threads()).min(BATCH_TOKENS_MAX)
+                * BYTES_PER_TOKEN,
             window_bytes: facts.max_tokens * BYTES_PER_TOKEN,
             queries: waiting_queries,
             passages: waiting_passages,
@@ -132,7 +133,7 @@ impl Worker {
                 return;
             }
             while let Ok(query) = self.queries.try_recv() {
-                self.batch(VecDeque::from([query]));
+                self.query(query);
             }
             while self.begun.len() < QUEUE
                 && let Ok(request) = self.passages.try_recv()
@@ -157,13 +158,24 @@ impl Worker {
             }
         });
         match next {
-            Some((EmbedKind::Query, query)) => {
-                self.batch(VecDeque::from([query]));
-            }
+            Some((EmbedKind::Query, query)) => self.query(query),
             Some((EmbedKind::Passage, request)) => self.begun.push_back(request),
             None => return false,
         }
         true
+    }
+
+    /// Answers a question, and with it all that wait by now.
+    fn query(&mut self, first: Request) {
+        let mut open = VecDeque::from([first]);
+        while !open.is_empty() {
+            while open.len() < QUEUE
+                && let Ok(query) = self.queries.try_recv()
+            {
+                open.push_back(query);
+            }
+            open = self.batch(open);
+        }
     }
 
     /// Embeds one batch from the front of `requests`, answers those that are
@@ -233,7 +245,9 @@ impl Worker {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.engine.embed(texts)))
             .unwrap_or_else(|_| Err(failed("the embedding model failed on a text".to_owned())));
         let Vectors { vectors, tokens } = outcome?;
-        let sound = |vector: &Vec<f32>| vector.len() == self.dimensions && vector.iter().all(|value| value.is_finite());
+        let sound = |vector: &Vec<f32>| {
+            vector.len() == self.dimensions && vector.iter().all(|value| value.is_finite())
+        };
         if vectors.len() != texts.len() || tokens.len() != texts.len() || !vectors.iter().all(sound) {
             return Err(failed("the embedding model made a vector that is not one".to_owned()));
         }

@@ -5,6 +5,8 @@
 //! in which the inner loop reads it; that, and tiles as large as the register
 //! file allows, is what makes it faster than the general one.
 
+#![expect(clippy::inline_always, reason = "what is not inlined is not compiled for the instruction set")]
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -127,7 +129,14 @@ impl Gemm {
 
     /// `into = left * right + bias`, rows of `into` being `stride` apart. An
     /// empty bias is none.
-    pub(super) fn multiply(&self, left: &Blocks, right: &Panels, bias: &[f32], into: &mut [f32], stride: usize) {
+    pub(super) fn multiply(
+        &self,
+        left: &Blocks,
+        right: &Panels,
+        bias: &[f32],
+        into: &mut [f32],
+        stride: usize,
+    ) {
         self.arch.dispatch(Product {
             tile: self.tile,
             left,
@@ -140,7 +149,14 @@ impl Gemm {
     }
 
     /// The same on all threads: for few rows, where the right side is split instead of the rows.
-    pub(super) fn multiply_wide(&self, left: &Blocks, right: &Panels, bias: &[f32], into: &mut [f32], stride: usize) {
+    pub(super) fn multiply_wide(
+        &self,
+        left: &Blocks,
+        right: &Panels,
+        bias: &[f32],
+        into: &mut [f32],
+        stride: usize,
+    ) {
         let share = right.count.div_ceil(rayon::current_num_threads() * 2).max(1);
         let width = share * self.tile.columns;
         let parts: Vec<Vec<f32>> = right
@@ -151,7 +167,15 @@ impl Gemm {
                 let columns = panels.len() / right.depth;
                 let mut part = vec![0.0; left.rows * columns];
                 let bias = bias.get(index * width..index * width + columns).unwrap_or_default();
-                let product = Product { tile: self.tile, left, depth: right.depth, panels, bias, into: &mut part, stride: columns };
+                let product = Product {
+                    tile: self.tile,
+                    left,
+                    depth: right.depth,
+                    panels,
+                    bias,
+                    into: &mut part,
+                    stride: columns,
+                };
                 self.arch.dispatch(product);
                 part
             })
@@ -240,7 +264,12 @@ impl Product<'_> {
 
 /// The inner loop: `ROWS` by two vectors of sums, held in registers.
 #[inline(always)]
-fn tile<S: Simd, const ROWS: usize>(simd: S, left: &[f32], right: &[f32], bias: &[f32]) -> [[S::f32s; 2]; ROWS] {
+fn tile<S: Simd, const ROWS: usize>(
+    simd: S,
+    left: &[f32],
+    right: &[f32],
+    bias: &[f32],
+) -> [[S::f32s; 2]; ROWS] {
     let start = match S::as_simd_f32s(bias).0 {
         [first, second] => [*first, *second],
         _ => [simd.splat_f32s(0.0); 2],

@@ -4,6 +4,8 @@
 //! at run time. Sums are kept in [`LANES`] independent parts, because the
 //! compiler may not reorder a plain floating-point sum.
 
+#![expect(clippy::inline_always, reason = "what is not inlined is not compiled for the instruction set")]
+
 use pulp::Arch;
 
 const LANES: usize = 16;
@@ -51,21 +53,6 @@ pub(super) fn sum_rows(arch: Arch, rows: &[f32], total: &mut [f32]) {
             }
         }
     });
-}
-
-/// Scales to unit length; false when there is no direction to keep.
-pub(super) fn to_unit_length(vector: &mut [f32]) -> bool {
-    let square: f64 = vector.iter().map(|value| f64::from(*value).powi(2)).sum();
-    let length = square.sqrt();
-    if !length.is_finite() || length <= 0.0 {
-        return false;
-    }
-    for value in vector {
-        #[expect(clippy::cast_possible_truncation, reason = "a component of a unit vector fits")]
-        let scaled = (f64::from(*value) / length) as f32;
-        *value = scaled;
-    }
-    true
 }
 
 #[inline(always)]
@@ -160,8 +147,8 @@ mod tests {
 
     #[test]
     fn exp_is_exact_to_single_precision() {
-        for step in 0..8700 {
-            let x = -(step as f32) / 100.0;
+        for step in 0..8700_u16 {
+            let x = -f32::from(step) / 100.0;
             let exact = f64::from(x).exp();
             assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "exp({x})");
         }
@@ -188,7 +175,7 @@ mod tests {
 
     #[test]
     fn softmax_sums_to_one_and_leaves_the_padding() {
-        let mut rows: Vec<f32> = (0..64).map(|step| step as f32).collect();
+        let mut rows: Vec<f32> = (0..64_u8).map(f32::from).collect();
         softmax(Arch::new(), &mut rows, 32, 20);
         for row in rows.chunks(32) {
             assert!((row[..20].iter().sum::<f32>() - 1.0).abs() < 1e-6);
@@ -198,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_normalised_row_has_mean_zero_and_variance_one() {
-        let mut row: Vec<f32> = (0..384).map(|step| (step % 7) as f32).collect();
+        let mut row: Vec<f32> = (0..384_u16).map(|step| f32::from(step % 7)).collect();
         let more = row.clone();
         add_and_norm(Arch::new(), &mut row, &more, &[1.0; 384], &[0.0; 384]);
         let mean = row.iter().sum::<f32>() / 384.0;

@@ -12,10 +12,11 @@ use tokenizers::Tokenizer;
 
 use super::engine::{Engine, Vectors};
 use super::gemm::{Blocks, Gemm, Matrix, Panels};
-use super::kernels::{add_and_norm, gelu, softmax, sum_rows, to_unit_length};
+use super::kernels::{add_and_norm, gelu, softmax, sum_rows};
 use super::weights::{HEAD, HEADS, HIDDEN, Layer, Linear, WINDOW, Weights, damaged, missing};
 use crate::error::Result;
 use crate::llm::ModelError;
+use crate::llm::unit::to_unit_length;
 
 /// Tokens of a group: enough rows for the products to be efficient, few
 /// enough for the rows to stay in a core's cache.
@@ -49,11 +50,13 @@ impl MiniLm {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         let bytes = std::fs::read(&path).map_err(|error| missing(&path, &error))?;
-        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| damaged(&path, &error.to_string()))?;
+        let mut tokenizer =
+            Tokenizer::from_bytes(bytes).map_err(|error| damaged(&path, &error.to_string()))?;
         // The file asks for a fixed length; texts are cut in here and never padded.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| damaged(&path, &error.to_string()))?;
-        let special = |token| tokenizer.token_to_id(token).ok_or_else(|| damaged(&path, "a special token is missing"));
+        let special =
+            |token| tokenizer.token_to_id(token).ok_or_else(|| damaged(&path, "a special token is missing"));
         let (first, last) = (special("[CLS]")?, special("[SEP]")?);
         let gemm = Gemm::new();
         let weights = Weights::read(&folder.join("model.safetensors"), gemm)?;
@@ -162,7 +165,8 @@ impl MiniLm {
 
 impl Engine for MiniLm {
     fn embed(&self, texts: &[&str]) -> Result<Vectors, ModelError> {
-        let texts: Vec<Vec<u32>> = texts.par_iter().map(|text| self.tokenize(text)).collect::<Result<_, _>>()?;
+        let texts: Vec<Vec<u32>> =
+            texts.par_iter().map(|text| self.tokenize(text)).collect::<Result<_, _>>()?;
         let tokens: usize = texts.iter().map(Vec::len).sum();
         let share = (tokens / rayon::current_num_threads()).clamp(GROUP_TOKENS_MIN, GROUP_TOKENS);
         let groups = groups(&texts, share);

@@ -29,6 +29,17 @@ const DIMENSIONS: u32 = 384;
 /// Special tokens around every text.
 const SPECIAL_TOKENS: usize = 2;
 
+// Measured on four public collections (abstracts, financial reports, filings,
+// conversations; 355 questions, each with its best relevant passage and 150
+// others of the same collection). A relevant passage is below the floor in 1 of
+// 100 cases (filings and reports) to 6 of 100 (conversations); for the small
+// model in 1 to 6 as well. An arbitrary passage of the same collection lies
+// around .16 to .25 (small model: .18 to .31), so the floor tells a question
+// about something else from one about the subject, and not more than that.
+//
+//   similarity of          relevant, 2 % / 5 % / 50 %          other, 50 % / 95 %
+//   all-MiniLM-L6-v2       .17-.30 / .23-.38 / .50-.65         .16-.25 / .37-.46
+//   pocket                 .15-.34 / .23-.42 / .44-.64         .18-.31 / .40-.50
 const MINILM_FLOOR: f32 = 0.25;
 const POCKET_FLOOR: f32 = 0.25;
 
@@ -51,7 +62,9 @@ pub fn from_settings(settings: &Models, cache_dir: &Path) -> Result<Arc<dyn Embe
         other => {
             return Err(Error::startup(
                 format!("EMBEDDING_MODEL={other} is not a local model"),
-                format!("use {MINILM} or {POCKET}, or set EMBEDDING_PROVIDER=openai for a model of an OpenAI-compatible server"),
+                format!(
+                    "use {MINILM} or {POCKET}, or set EMBEDDING_PROVIDER=openai for a model of an OpenAI-compatible server"
+                ),
             ));
         }
     };

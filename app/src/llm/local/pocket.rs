@@ -21,7 +21,10 @@ impl Pocket {
     /// Unpacks the weights.
     pub(super) fn unpack() -> Result<Self> {
         Encoder::new().map(Self).map_err(|error| {
-            Error::startup(format!("the embedding model inside the binary cannot be unpacked: {error}"), "report this")
+            Error::startup(
+                format!("the embedding model inside the binary cannot be unpacked: {error}"),
+                "report this",
+            )
         })
     }
 

@@ -16,11 +16,7 @@ pub(super) fn spawn(test: &str, folder: &Folder, cache_dir: &Path, uid: Option<u
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let mut command = Command::new(&program);
     command
-        .args([
-            "--ignored",
-            "--exact",
-            &format!("embedded::children::{test}"),
-        ])
+        .args(["--ignored", "--exact", &format!("embedded::children::{test}")])
         .env("TANDEM_CACHE_DIR", cache_dir)
         .env("TANDEM_TEST_FOLDER", &folder.0)
         .current_dir(&folder.0)
@@ -52,9 +48,7 @@ fn report(pid: i32) {
 #[tokio::test]
 #[ignore = "child of other tests"]
 async fn holds_a_server() {
-    let server = EmbeddedServer::open(&settings(&given_folder().join("data")), Purpose::Serve)
-        .await
-        .unwrap();
+    let server = EmbeddedServer::open(&settings(&given_folder().join("data")), Purpose::Serve).await.unwrap();
     report(server.pid());
     tokio::time::sleep(std::time::Duration::from_mins(1)).await;
 }
@@ -64,11 +58,7 @@ async fn holds_a_server() {
 async fn holds_a_throwaway() {
     let server = Throwaway::start(&settings(&given_folder())).await.unwrap();
     assert_eq!(one(&server.connect_options("postgres")).await, 1);
-    std::fs::write(
-        given_folder().join("dir"),
-        server.dir().as_os_str().as_encoded_bytes(),
-    )
-    .unwrap();
+    std::fs::write(given_folder().join("dir"), server.dir().as_os_str().as_encoded_bytes()).unwrap();
     report(server.pid());
     tokio::time::sleep(std::time::Duration::from_mins(1)).await;
 }
@@ -76,9 +66,7 @@ async fn holds_a_throwaway() {
 #[tokio::test]
 #[ignore = "child of other tests"]
 async fn opens_and_closes() {
-    let server = EmbeddedServer::open(&settings(&given_folder().join("data")), Purpose::Serve)
-        .await
-        .unwrap();
+    let server = EmbeddedServer::open(&settings(&given_folder().join("data")), Purpose::Serve).await.unwrap();
     assert_eq!(one(&server.connect_options("core")).await, 1);
     server.close().await.unwrap();
 }

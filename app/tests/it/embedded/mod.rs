@@ -12,13 +12,28 @@ use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{self, Connection};
 use tandem::config::{Embedded, Settings};
 
-/// A folder in /tmp that everybody can enter, removed at the end.
+/// A folder that everybody can enter, removed at the end.
 struct Folder(PathBuf);
+
+/// In memory where there is room: these tests wait mostly for the disk.
+#[cfg(target_os = "linux")]
+fn parent() -> &'static Path {
+    use nix::sys::statvfs::{FsFlags, statvfs};
+    let has_room = statvfs("/dev/shm").is_ok_and(|fs| {
+        fs.blocks_available() * fs.fragment_size() > 4 << 30 && !fs.flags().contains(FsFlags::ST_NOEXEC)
+    });
+    Path::new(if has_room { "/dev/shm" } else { "/tmp" })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn parent() -> &'static Path {
+    Path::new("/tmp")
+}
 
 impl Folder {
     fn new() -> Self {
         use std::os::unix::fs::PermissionsExt;
-        let path = Path::new("/tmp").join(format!("tandem-it-{}", uuid::Uuid::now_v7().simple()));
+        let path = parent().join(format!("tandem-it-{}", uuid::Uuid::now_v7().simple()));
         std::fs::create_dir(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
         Self(path)
@@ -37,16 +52,12 @@ impl Drop for Folder {
 
 /// What `make setup` fetched.
 fn cache_dir() -> PathBuf {
-    std::env::var_os("TANDEM_CACHE_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"),
-        PathBuf::from,
-    )
+    std::env::var_os("TANDEM_CACHE_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from)
 }
 
 fn settings(data_dir: &Path) -> Embedded {
-    let mut settings = Settings::load(&std::collections::HashMap::new())
-        .unwrap()
-        .embedded;
+    let mut settings = Settings::load(&std::collections::HashMap::new()).unwrap().embedded;
     settings.data_dir = data_dir.to_path_buf();
     settings.cache_dir = cache_dir();
     settings
@@ -54,10 +65,7 @@ fn settings(data_dir: &Path) -> Embedded {
 
 async fn one(options: &PgConnectOptions) -> i32 {
     let mut connection = PgConnection::connect_with(options).await.unwrap();
-    let one = sqlx::query_scalar("SELECT 1")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
+    let one = sqlx::query_scalar("SELECT 1").fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     one
 }
@@ -72,11 +80,7 @@ fn is_gone(pid: i32) -> bool {
 }
 
 fn kill_9(pid: i32) {
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(pid),
-        nix::sys::signal::Signal::SIGKILL,
-    )
-    .unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
 }
 
 async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {

@@ -66,8 +66,7 @@ impl Options {
         let settings = Arc::new(Settings::load(&env).expect("settings"));
         let databases = Databases::open(&settings, Purpose::Command).await.expect("databases");
         let mut models =
-            LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir)
-                .expect("models");
+            LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir).expect("models");
         (self.change)(&mut models);
         let state = AppState::new(settings, &databases, models).await.expect("state");
         let router = tandem::router::build(state.clone());

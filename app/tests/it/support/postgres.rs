@@ -53,10 +53,7 @@ impl Urls {
 pub(crate) async fn migrated(layout: Layout) -> Urls {
     let server = server().await;
     match layout {
-        Layout::Dual => Urls {
-            core: server.copy("core").await,
-            ai: Some(server.copy("ai").await),
-        },
+        Layout::Dual => Urls { core: server.copy("core").await, ai: Some(server.copy("ai").await) },
         Layout::Single => Urls { core: server.copy("single").await, ai: None },
     }
 }
@@ -73,10 +70,8 @@ pub(crate) async fn empty(layout: Layout) -> Urls {
 
 /// Where `make setup` put things: `TANDEM_CACHE_DIR`, or the workspace's own cache.
 pub(crate) fn cache_dir() -> PathBuf {
-    std::env::var_os("TANDEM_CACHE_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.cache"),
-        PathBuf::from,
-    )
+    std::env::var_os("TANDEM_CACHE_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from)
 }
 
 /// What every test's settings begin with.
@@ -115,12 +110,7 @@ impl Server {
             parsed.to_string()
         };
         let url = std::sync::Mutex::new(url);
-        Self {
-            url: Box::new(move |database| (url.lock().unwrap())(database)),
-            admin,
-            run,
-            _throwaway: None,
-        }
+        Self { url: Box::new(move |database| (url.lock().unwrap())(database)), admin, run, _throwaway: None }
     }
 
     async fn throwaway(run: String) -> Self {
@@ -172,8 +162,8 @@ impl Server {
 async fn migrate(env: &Env) {
     let settings = Settings::load(env).expect("settings");
     let databases = Databases::open(&settings, Purpose::Command).await.expect("databases");
-    let models = LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir)
-        .expect("models");
+    let models =
+        LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir).expect("models");
     tandem::server::prepare(&databases, &models, &settings).await.expect("migrations");
     databases.close().await.expect("closing");
 }

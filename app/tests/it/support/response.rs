@@ -77,9 +77,8 @@ pub(crate) fn parse_events(body: &str) -> Vec<SseEvent> {
 }
 
 fn parse_event(block: &str) -> Option<SseEvent> {
-    let field = |name: &str| {
-        block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-    };
+    let field =
+        |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     Some(SseEvent {
         id: field("id")?.parse().ok()?,
         event: field("event")?.to_owned(),

@@ -78,13 +78,11 @@ fn candidates(settings: &Embedded) -> impl Iterator<Item = Candidate> {
         is_chosen: true,
     });
     // Evaluated lazily: the system is searched only when nothing was chosen.
-    let system = std::iter::once(())
-        .flat_map(|()| system::bin_dirs())
-        .map(|(major, bin_dir)| Candidate {
-            bin_dir,
-            major,
-            is_chosen: false,
-        });
+    let system = std::iter::once(()).flat_map(|()| system::bin_dirs()).map(|(major, bin_dir)| Candidate {
+        bin_dir,
+        major,
+        is_chosen: false,
+    });
     let cache = settings.cache_dir.join("postgres");
     let fetched = FETCHED_MAJORS.into_iter().map(move |major| Candidate {
         bin_dir: cache.join(major.to_string()).join("bin"),
@@ -104,10 +102,7 @@ impl Candidate {
         }
         // Symlinks are resolved because Postgres finds its libraries and shared
         // files relative to where the program really is.
-        let bin_dir = self
-            .bin_dir
-            .canonicalize()
-            .map_err(|error| format!("cannot be read: {error}"))?;
+        let bin_dir = self.bin_dir.canonicalize().map_err(|error| format!("cannot be read: {error}"))?;
         let major = self.major.map_or_else(|| major_of(&bin_dir), Ok)?;
         if required_major.is_some_and(|required| required != major) {
             return Err(format!("is PostgreSQL {major}"));
@@ -117,10 +112,9 @@ impl Candidate {
         }
         match pgvector_version(&bin_dir, major) {
             None => Err("has no pgvector".to_owned()),
-            Some(version) if version < PGVECTOR_MIN => Err(format!(
-                "has pgvector {}.{}, older than 0.8",
-                version.0, version.1
-            )),
+            Some(version) if version < PGVECTOR_MIN => {
+                Err(format!("has pgvector {}.{}, older than 0.8", version.0, version.1))
+            }
             Some(_) => Ok(Installation { bin_dir, major }),
         }
     }
@@ -144,9 +138,7 @@ fn major_of(bin_dir: &Path) -> Result<u32, String> {
     // "postgres (PostgreSQL) 16.4 (Debian 16.4-1)", "postgres (PostgreSQL) 18beta1"
     let version = output.split_whitespace().nth(2).unwrap_or_default();
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
-    digits
-        .parse()
-        .map_err(|_| format!("has an unknown version: {}", output.trim()))
+    digits.parse().map_err(|_| format!("has an unknown version: {}", output.trim()))
 }
 
 fn pgvector_version(bin_dir: &Path, major: u32) -> Option<(u32, u32)> {
@@ -164,10 +156,7 @@ fn pgvector_version(bin_dir: &Path, major: u32) -> Option<(u32, u32)> {
 /// Where packagers put the shared files of a bin folder, most specific first.
 fn share_dirs(bin_dir: &Path, major: u32) -> Vec<PathBuf> {
     let root = bin_dir.parent().unwrap_or(bin_dir);
-    let mut dirs = vec![
-        root.join("share/postgresql"),
-        root.join(format!("share/postgresql@{major}")),
-    ];
+    let mut dirs = vec![root.join("share/postgresql"), root.join(format!("share/postgresql@{major}"))];
     if root.starts_with("/usr/lib/postgresql") {
         dirs = vec![PathBuf::from(format!("/usr/share/postgresql/{major}"))];
     }
@@ -176,9 +165,7 @@ fn share_dirs(bin_dir: &Path, major: u32) -> Vec<PathBuf> {
 }
 
 fn default_version(control: &str) -> Option<(u32, u32)> {
-    let line = control
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("default_version"))?;
+    let line = control.lines().find_map(|line| line.trim().strip_prefix("default_version"))?;
     let mut numbers = line
         .trim_start_matches([' ', '=', '\''])
         .trim_end_matches(['\'', ' '])
@@ -189,12 +176,8 @@ fn default_version(control: &str) -> Option<(u32, u32)> {
 
 /// What a program prints, `None` when it cannot run or fails.
 fn printed_by(program: &Path, argument: &str) -> Option<String> {
-    let output = Command::new(program)
-        .arg(argument)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output =
+        Command::new(program).arg(argument).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then_some(text)
 }
@@ -205,8 +188,7 @@ mod tests {
 
     #[test]
     fn reads_the_version_of_a_control_file() {
-        let control =
-            "comment = 'vector data type'\ndefault_version = '0.8.5'\nrelocatable = true\n";
+        let control = "comment = 'vector data type'\ndefault_version = '0.8.5'\nrelocatable = true\n";
         assert_eq!(default_version(control), Some((0, 8)));
         assert_eq!(default_version("default_version='1.10'"), Some((1, 10)));
         assert_eq!(default_version("comment = 'none'"), None);

@@ -41,14 +41,8 @@ pub(in crate::db::embedded) fn reachable_copy(
             )
         })?;
     }
-    let relative = installation
-        .bin_dir
-        .strip_prefix(&base)
-        .unwrap_or(Path::new("bin"));
-    Ok(Installation {
-        bin_dir: target.join(relative),
-        ..installation
-    })
+    let relative = installation.bin_dir.strip_prefix(&base).unwrap_or(Path::new("bin"));
+    Ok(Installation { bin_dir: target.join(relative), ..installation })
 }
 
 /// The folder to copy: the wheel keeps libraries two levels above its root, in `*.libs`.
@@ -56,11 +50,9 @@ fn base_of(bin_dir: &Path) -> PathBuf {
     let root = bin_dir.parent().unwrap_or(bin_dir);
     let wheel = root.parent().and_then(Path::parent).filter(|dir| {
         std::fs::read_dir(dir).is_ok_and(|entries| {
-            entries.flatten().any(|entry| {
-                Path::new(&entry.file_name())
-                    .extension()
-                    .is_some_and(|end| end == "libs")
-            })
+            entries
+                .flatten()
+                .any(|entry| Path::new(&entry.file_name()).extension().is_some_and(|end| end == "libs"))
         })
     });
     wheel.unwrap_or(root).to_path_buf()

@@ -20,10 +20,7 @@ pub(super) fn bin_dirs() -> Vec<(Option<u32>, PathBuf)> {
         .collect();
     versioned.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
 
-    let mut found: Vec<_> = versioned
-        .into_iter()
-        .map(|(major, dir)| (Some(major), dir))
-        .collect();
+    let mut found: Vec<_> = versioned.into_iter().map(|(major, dir)| (Some(major), dir)).collect();
     // On PATH there may be only a link to it.
     let on_path = path_dirs().into_iter().filter_map(|dir| {
         let program = dir.join("postgres").canonicalize().ok()?;
@@ -56,20 +53,13 @@ fn versions_in(parent: &Path, prefix: &str, rest: &str) -> Vec<(u32, PathBuf)> {
             let name = entry.ok()?.file_name().into_string().ok()?;
             let major = name.strip_prefix(prefix)?.parse().ok()?;
             let bin_dir = parent.join(&name).join(rest);
-            bin_dir
-                .join("postgres")
-                .is_file()
-                .then_some((major, bin_dir))
+            bin_dir.join("postgres").is_file().then_some((major, bin_dir))
         })
         .collect()
 }
 
 fn path_dirs() -> Vec<PathBuf> {
     std::env::var_os("PATH")
-        .map(|path| {
-            std::env::split_paths(&path)
-                .filter(|dir| dir.is_absolute())
-                .collect()
-        })
+        .map(|path| std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect())
         .unwrap_or_default()
 }

@@ -1,0 +1,120 @@
+//! Turns the events of a streamed answer into deltas.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_openai::error::OpenAIError;
+use futures::stream::{BoxStream, StreamExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::connection::Connection;
+use super::wire::{Chunk, status_of_error, words_of_error};
+use crate::llm::{ChatDelta, ModelError};
+
+/// Once the answer is complete only a usage count and the end mark can follow;
+/// a server that sends neither must not hold the answer up.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A streamed answer that is being read.
+pub(super) struct Reader {
+    connection: Arc<Connection>,
+    events: BoxStream<'static, Result<Chunk, OpenAIError>>,
+    /// Read and not handed out.
+    ready: VecDeque<ChatDelta>,
+    /// Longest wait for the next event, and when it ends.
+    limit: Duration,
+    deadline: Instant,
+    idle: Duration,
+    /// The provider said that the answer is complete.
+    complete: bool,
+    usage_seen: bool,
+    over: bool,
+}
+
+impl Reader {
+    /// Reads `events`, the first of which must come until `deadline`, `limit` after the request.
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        events: BoxStream<'static, Result<Chunk, OpenAIError>>,
+        (limit, deadline): (Duration, Instant),
+        idle: Duration,
+    ) -> Self {
+        Self {
+            connection,
+            events,
+            ready: VecDeque::new(),
+            limit,
+            deadline,
+            idle,
+            complete: false,
+            usage_seen: false,
+            over: false,
+        }
+    }
+
+    /// The next delta; nothing after the end and after an error.
+    pub(super) async fn next(&mut self) -> Option<Result<ChatDelta, ModelError>> {
+        loop {
+            if let Some(delta) = self.ready.pop_front() {
+                return Some(Ok(delta));
+            }
+            if self.over {
+                return None;
+            }
+            if let Err(error) = self.read().await {
+                self.over = true;
+                // After the last word, a lost end mark is no loss.
+                return if self.complete { None } else { Some(Err(error)) };
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), ModelError> {
+        let event = timeout_at(self.deadline, self.events.next()).await;
+        let event = event.map_err(|_| ModelError::TimedOut { waited_s: self.limit.as_secs() })?;
+        match event {
+            Some(Ok(chunk)) => self.take(chunk)?,
+            Some(Err(error)) => return Err(self.connection.failure(error)),
+            // The events end only at `[DONE]`; a closed connection is an error.
+            None => self.over = true,
+        }
+        self.limit = if self.complete { self.idle.min(LINGER) } else { self.idle };
+        self.deadline = Instant::now() + self.limit;
+        Ok(())
+    }
+
+    fn take(&mut self, chunk: Chunk) -> Result<(), ModelError> {
+        if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
+            return Err(self.failure(&error));
+        }
+        // One answer was asked for, so there is one choice.
+        if let Some(choice) = chunk.choices.and_then(|choices| choices.into_iter().next()) {
+            let content = choice.delta.and_then(|delta| delta.content);
+            if let Some(text) =
+                content.as_ref().and_then(|content| content.as_str()).filter(|text| !text.is_empty())
+            {
+                self.ready.push_back(ChatDelta::Text(text.to_owned()));
+            }
+            // Some servers send an empty reason with every event.
+            self.complete |= choice.finish_reason.is_some_and(|reason| !reason.is_empty());
+        }
+        // Some servers send a running count with every event: the last one counts,
+        // and it is the last because nothing but the end comes after it.
+        if let Some(usage) = chunk.usage.filter(|_| self.complete && !self.usage_seen) {
+            self.usage_seen = true;
+            self.ready.push_back(ChatDelta::Usage(usage.into()));
+        }
+        Ok(())
+    }
+
+    fn failure(&self, error: &serde_json::Value) -> ModelError {
+        let detail = self.connection.clean(&words_of_error(error));
+        match status_of_error(error) {
+            Some(429) => ModelError::RateLimited { detail, retry_after_s: None },
+            // A status was sent before the stream, and it was a good one: what
+            // fails now fails on the provider's side.
+            status => ModelError::Refused { status: status.unwrap_or(500), detail },
+        }
+    }
+}

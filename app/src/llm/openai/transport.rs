@@ -1,0 +1,98 @@
+//! Sends one request once, in place of async-openai's own transport.
+
+use std::task::{Context, Poll};
+
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use futures::future::BoxFuture;
+use futures::stream::{StreamExt, once};
+use reqwest::Response;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+
+use super::wire::words_of;
+
+/// Bytes of a refusal that are read.
+const REFUSAL_BYTES: usize = 16_384;
+
+/// Sends a request once. async-openai's own transport would retry, would drop
+/// Retry-After, and could not tell a closed stream from a complete one.
+#[derive(Clone)]
+pub(super) struct Transport {
+    /// Sends.
+    pub http: reqwest::Client,
+    /// Whether the answer is to be a stream.
+    pub streams: bool,
+}
+
+/// An answer other than the one that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{status}: {detail}")]
+pub(super) struct Refusal {
+    pub status: u16,
+    pub detail: String,
+    pub retry_after_s: Option<u64>,
+}
+
+impl tower::Service<HttpRequestFactory> for Transport {
+    type Response = Response;
+    type Error = OpenAIError;
+    type Future = BoxFuture<'static, Result<Response, OpenAIError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), OpenAIError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, factory: HttpRequestFactory) -> Self::Future {
+        let Self { http, streams } = self.clone();
+        Box::pin(async move {
+            let request = factory.build().await?;
+            let response = http.execute(request).await?;
+            if !response.status().is_success() || (streams && is_json(&response)) {
+                return Err(OpenAIError::Boxed(Box::new(read_refusal(response).await)));
+            }
+            Ok(if streams { with_end_mark(response) } else { response })
+        })
+    }
+}
+
+/// Makes a body that just ends fail. async-openai stops reading at `[DONE]`,
+/// so only a stream that was closed before that comes to this point.
+fn with_end_mark(response: Response) -> Response {
+    let closed = once(async { Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)) });
+    let body = response.bytes_stream().map(|bytes| bytes.map_err(std::io::Error::other)).chain(closed);
+    axum::http::Response::new(reqwest::Body::wrap_stream(body)).into()
+}
+
+fn is_json(response: &Response) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.starts_with("application/json"))
+}
+
+async fn read_refusal(mut response: Response) -> Refusal {
+    let status = response.status().as_u16();
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after_s = seconds.and_then(|value| value.trim().parse::<f64>().ok()).map(whole_seconds);
+    let mut body = Vec::new();
+    // A refusal whose body breaks off is a refusal still.
+    while body.len() < REFUSAL_BYTES
+        && let Ok(Some(bytes)) = response.chunk().await
+    {
+        body.extend_from_slice(&bytes);
+    }
+    let words = words_of(&String::from_utf8_lossy(&body));
+    let detail = match status {
+        200..300 => format!("an answer at once instead of a stream: {words}"),
+        300..400 => "a redirect, which is not followed; correct OPENAI_BASE_URL".to_owned(),
+        _ => words,
+    };
+    Refusal { status, detail, retry_after_s }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, which is right here"
+)]
+fn whole_seconds(seconds: f64) -> u64 {
+    seconds.ceil() as u64
+}

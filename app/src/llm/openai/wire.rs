@@ -1,0 +1,121 @@
+//! The parts of the OpenAI wire format that are used, tolerant of the rest.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::llm::{ChatMessage, Role, Usage};
+
+#[derive(Clone, Serialize)]
+pub(super) struct ChatBody<'a> {
+    pub model: &'a str,
+    pub messages: Vec<Message<'a>>,
+    pub stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_options: Option<StreamOptions>,
+}
+
+#[derive(Clone, Serialize)]
+pub(super) struct Message<'a> {
+    pub role: &'static str,
+    pub content: &'a str,
+}
+
+#[derive(Clone, Serialize)]
+pub(super) struct StreamOptions {
+    pub include_usage: bool,
+}
+
+impl<'a> From<&'a ChatMessage> for Message<'a> {
+    fn from(message: &'a ChatMessage) -> Self {
+        let role = match message.role {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        };
+        Self { role, content: &message.content }
+    }
+}
+
+/// One event of a streamed answer.
+#[derive(Deserialize)]
+pub(super) struct Chunk {
+    pub choices: Option<Vec<Choice>>,
+    pub usage: Option<WireUsage>,
+    pub error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Choice {
+    pub delta: Option<Delta>,
+    pub finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Delta {
+    /// A string; anything else (parts of other kinds) is not text for us.
+    pub content: Option<Value>,
+}
+
+/// Counts, each of which a server may leave out.
+#[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the wire format")]
+pub(super) struct WireUsage {
+    pub prompt_tokens: Option<u32>,
+    pub completion_tokens: Option<u32>,
+    pub total_tokens: Option<u32>,
+}
+
+impl From<WireUsage> for Usage {
+    fn from(usage: WireUsage) -> Self {
+        let prompt_tokens = usage.prompt_tokens.unwrap_or_default();
+        let completion_tokens = usage.completion_tokens.unwrap_or_default();
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: usage.total_tokens.unwrap_or(prompt_tokens.saturating_add(completion_tokens)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct EmbedBody<'a> {
+    pub model: &'a str,
+    pub input: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<u32>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct EmbedAnswer {
+    pub data: Vec<EmbedRow>,
+    pub usage: Option<WireUsage>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct EmbedRow {
+    pub index: Option<usize>,
+    pub embedding: Vec<f32>,
+}
+
+/// What a provider says about a failure: `{"error": {"message"}}`,
+/// `{"error": ".."}`, `{"message"}`, `{"detail"}`, or plain text.
+pub(super) fn words_of(body: &str) -> String {
+    match serde_json::from_str::<Value>(body) {
+        Ok(value) => words_of_error(&value),
+        Err(_) => body.trim().to_owned(),
+    }
+}
+
+/// The same for an error object that is already read.
+pub(super) fn words_of_error(value: &Value) -> String {
+    let inner = value.get("error").unwrap_or(value);
+    let message = inner.get("message").or_else(|| inner.get("detail")).unwrap_or(inner);
+    message.as_str().map_or_else(|| message.to_string(), ToOwned::to_owned)
+}
+
+/// The status in an error object, where there is one.
+pub(super) fn status_of_error(value: &Value) -> Option<u16> {
+    let code = value.get("status").or_else(|| value.get("code"))?;
+    let number = code.as_u64().or_else(|| code.as_str()?.parse().ok())?;
+    u16::try_from(number).ok().filter(|status| (400..600).contains(status))
+}

@@ -1,0 +1,116 @@
+//! Changes and deletes single memories: own ones, and shared ones for administrators.
+
+use entity::ai::memory::Model;
+use entity::ids::MemoryId;
+use serde_json::Value;
+
+use super::ids::{Identity, content_hash};
+use super::plan::identity_of;
+use super::queries::{self, Changes, Like};
+use super::store::fits_window;
+use crate::auth::{CurrentUser, Ownership};
+use crate::error::{Error, Result};
+use crate::llm::EmbedKind;
+use crate::state::AppState;
+
+/// What to change; none leaves it.
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    pub(super) content: Option<String>,
+    pub(super) scope: Option<String>,
+    pub(super) metadata: Option<Value>,
+}
+
+/// Edits a memory; its id stays. A new text is embedded before anything is
+/// written, and text and vector change together. Answers the row as it is now.
+pub(super) async fn edit(state: &AppState, user: &CurrentUser, id: MemoryId, edit: Edit) -> Result<Model> {
+    let row = queries::find(&state.ai, &user.audience(), id).await?;
+    let ownership = writable(user, &row)?;
+    let scope = edit.scope.filter(|scope| *scope != row.scope);
+    if let Some(scope) = &scope
+        && Ownership::for_scope(user, scope)? != ownership
+    {
+        return Err(Error::field(
+            "scope",
+            "a memory does not move between your own and the shared ones: create it there",
+        ));
+    }
+    let content = edit.content.filter(|content| *content != row.content);
+    if content.is_some() || scope.is_some() {
+        refuse_twin(state, &row, ownership, content.as_deref(), scope.as_deref()).await?;
+    }
+    let changes = Changes {
+        content: match content {
+            Some(content) => Some(embedded(state, content).await?),
+            None => None,
+        },
+        scope,
+        metadata: edit.metadata.filter(|metadata| *metadata != row.metadata),
+    };
+    if changes.is_empty() {
+        return Ok(row);
+    }
+    queries::update(&state.ai, ownership.audience(), id, changes).await?;
+    queries::find_of(&state.ai, ownership.audience(), id).await
+}
+
+/// Deletes a memory.
+pub(super) async fn forget(state: &AppState, user: &CurrentUser, id: MemoryId) -> Result<()> {
+    let row = queries::find(&state.ai, &user.audience(), id).await?;
+    let ownership = writable(user, &row)?;
+    queries::delete(&state.ai, ownership.audience(), id).await
+}
+
+/// The row's owner, if the user may change it. Everybody who may read a shared
+/// row knows that it exists, so this is no 404.
+fn writable(user: &CurrentUser, row: &Model) -> Result<Ownership> {
+    if row.owner_id == Some(user.id) || (row.owner_id.is_none() && user.is_admin()) {
+        return Ok(Ownership { owner_id: row.owner_id, tenant_id: row.tenant_id });
+    }
+    Err(Error::forbidden("shared_memory", "only administrators change shared memories"))
+}
+
+/// An edit must not make two rows of one statement.
+async fn refuse_twin(
+    state: &AppState,
+    row: &Model,
+    ownership: Ownership,
+    content: Option<&str>,
+    scope: Option<&str>,
+) -> Result<()> {
+    let content = content.unwrap_or(&row.content);
+    let wanted = Identity::new(
+        ownership,
+        (row.persona_id, row.character_id),
+        scope.unwrap_or(&row.scope),
+        row.external_id.as_deref(),
+        content,
+    );
+    let like = match &row.external_id {
+        Some(external_id) => Like { external_ids: vec![external_id.clone()], ..Like::default() },
+        None => Like { content_hashes: vec![content_hash(content)], ..Like::default() },
+    };
+    let twin = queries::find_like(&state.ai, vec![ownership.audience()], like)
+        .await?
+        .into_iter()
+        .find(|other| other.id != row.id && identity_of(other) == wanted);
+    match twin {
+        None => Ok(()),
+        Some(twin) => Err(Error::Conflict {
+            code: "memory_exists",
+            detail: "another memory says the same".to_owned(),
+            id: Some(twin.id.0),
+        }),
+    }
+}
+
+async fn embedded(state: &AppState, content: String) -> Result<(String, Vec<f32>)> {
+    let embedder = &state.models.embedder;
+    fits_window(embedder.as_ref(), &content)?;
+    let mut embeddings = embedder.embed(EmbedKind::Passage, vec![content.clone()]).await?;
+    let vector = embeddings.vectors.pop().ok_or(Error::Upstream {
+        code: "provider_malformed",
+        detail: "no vector for the one text".to_owned(),
+    })?;
+    Ok((content, vector))
+}

@@ -1,0 +1,164 @@
+//! Every statement on `ai_memories` but the nearest-neighbour search. Whom the
+//! rows are for is an argument of each.
+
+use entity::ai::memory::{self, Column, Entity, Model};
+use entity::ids::{MemoryId, UserId};
+use pgvector::Vector;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, OnConflict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use uuid::Uuid;
+
+use super::ids::content_hash;
+use crate::auth::Audience;
+use crate::db::AiConn;
+use crate::error::{Error, Result};
+use crate::web::Cursor;
+
+/// Narrows a list.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    pub(super) scope: Option<String>,
+    pub(super) persona_id: Option<Uuid>,
+    pub(super) character_id: Option<Uuid>,
+}
+
+/// What to look for among the rows of some audiences; any of it matches.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Like {
+    pub(super) ids: Vec<MemoryId>,
+    pub(super) content_hashes: Vec<Vec<u8>>,
+    pub(super) external_ids: Vec<String>,
+}
+
+/// What an update changes; none leaves a column as it is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes {
+    /// New text with its vector: one never changes without the other.
+    pub(super) content: Option<(String, Vec<f32>)>,
+    pub(super) scope: Option<String>,
+    pub(super) metadata: Option<serde_json::Value>,
+}
+
+impl Changes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.content.is_none() && self.scope.is_none() && self.metadata.is_none()
+    }
+}
+
+/// A row the audience may read, without its vector.
+pub(super) async fn find(ai: &impl AiConn, audience: &Audience, id: MemoryId) -> Result<Model> {
+    rows()
+        .filter(audience.condition())
+        .filter(Column::Id.eq(id))
+        .one(ai)
+        .await?
+        .ok_or(Error::NotFound("memory"))
+}
+
+/// A row of exactly one audience, without its vector.
+pub(super) async fn find_of(ai: &impl AiConn, audience: Uuid, id: MemoryId) -> Result<Model> {
+    rows()
+        .filter(is_for([audience]))
+        .filter(Column::Id.eq(id))
+        .one(ai)
+        .await?
+        .ok_or(Error::NotFound("memory"))
+}
+
+/// Rows of the audiences that carry one of the ids, texts or external ids.
+pub(super) async fn find_like(ai: &impl AiConn, audiences: Vec<Uuid>, like: Like) -> Result<Vec<Model>> {
+    let any = Condition::any()
+        .add(Column::Id.is_in(like.ids))
+        .add(Column::ContentHash.is_in(like.content_hashes))
+        .add(Column::ExternalId.is_in(like.external_ids));
+    Ok(rows()
+        .filter(is_for(audiences))
+        .filter(any)
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(ai)
+        .await?)
+}
+
+/// The user's own rows, newest first, one more than `limit`.
+pub(super) async fn list_own(
+    ai: &impl AiConn,
+    owner: UserId,
+    filter: Filter,
+    limit: u64,
+    after: Option<Cursor>,
+) -> Result<Vec<Model>> {
+    let mut select = rows().filter(Column::OwnerId.eq(owner));
+    if let Some(scope) = filter.scope {
+        select = select.filter(Column::Scope.eq(scope));
+    }
+    if let Some(persona_id) = filter.persona_id {
+        select = select.filter(Column::PersonaId.eq(persona_id));
+    }
+    if let Some(character_id) = filter.character_id {
+        select = select.filter(Column::CharacterId.eq(character_id));
+    }
+    if let Some(Cursor { at, id }) = after {
+        let position = Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
+        select = select.filter(position.lt(Expr::tuple([Expr::val(at), Expr::val(id)])));
+    }
+    Ok(select
+        .order_by_desc(Column::CreatedAt)
+        .order_by_desc(Column::Id)
+        .limit(limit.saturating_add(1))
+        .all(ai)
+        .await?)
+}
+
+/// Inserts rows that carry their owner; answers the ids of those that were not there.
+pub(super) async fn insert_new(ai: &impl AiConn, rows: Vec<memory::ActiveModel>) -> Result<Vec<MemoryId>> {
+    Ok(Entity::insert_many(rows)
+        .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+        .exec_with_returning_keys(ai)
+        .await?)
+}
+
+/// Changes a row; the id and whom it is for stay.
+pub(super) async fn update(ai: &impl AiConn, audience: Uuid, id: MemoryId, changes: Changes) -> Result<()> {
+    let mut row = memory::ActiveModel::default();
+    if let Some((content, vector)) = changes.content {
+        row.content_hash = Set(content_hash(&content));
+        row.content = Set(content);
+        row.embedding = Set(Some(Vector::from(vector)));
+    }
+    if let Some(scope) = changes.scope {
+        row.scope = Set(scope);
+    }
+    if let Some(metadata) = changes.metadata {
+        row.metadata = Set(metadata);
+    }
+    Entity::update_many()
+        .set(row)
+        .col_expr(Column::UpdatedAt, Expr::current_timestamp())
+        .filter(is_for([audience]))
+        .filter(Column::Id.eq(id))
+        .exec(ai)
+        .await?;
+    Ok(())
+}
+
+/// Deletes a row of exactly one audience.
+pub(super) async fn delete(ai: &impl AiConn, audience: Uuid, id: MemoryId) -> Result<()> {
+    Entity::delete_many().filter(is_for([audience])).filter(Column::Id.eq(id)).exec(ai).await?;
+    Ok(())
+}
+
+/// Deletes the user's own rows; answers how many there were.
+pub(super) async fn delete_own(ai: &impl AiConn, owner: UserId) -> Result<u64> {
+    let deleted = Entity::delete_many().filter(Column::OwnerId.eq(owner)).exec(ai).await?;
+    Ok(deleted.rows_affected)
+}
+
+/// Lists and look-ups leave the vectors where they are.
+fn rows() -> Select<Entity> {
+    Entity::find().select_except([Column::Embedding])
+}
+
+fn is_for(audiences: impl IntoIterator<Item = Uuid>) -> Expr {
+    Expr::col("audience").is_in(audiences.into_iter().map(Expr::val))
+}

@@ -1,0 +1,43 @@
+//! What an answer may rest on.
+
+use entity::ids::MemoryId;
+
+use super::search::{Search, search};
+use crate::auth::Audience;
+use crate::error::Result;
+use crate::state::AppState;
+
+/// A memory for a prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recollection {
+    /// Key.
+    pub id: MemoryId,
+    /// What the user said.
+    pub content: String,
+    /// Cosine similarity with the question, -1 to 1.
+    pub similarity: f64,
+}
+
+/// At most `limit` memories that speak of the question, nearest first; zero
+/// turns recall off. Memories below the similarity floor stay out, and so do
+/// those of a persona or character: the chat speaks as none.
+pub async fn recall(
+    state: &AppState,
+    audience: &Audience,
+    query_vector: &[f32],
+    limit: u64,
+) -> Result<Vec<Recollection>> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let wanted =
+        Search { vector: query_vector.to_vec(), limit, scopes: None, pair: super::search::Pair::Nobody };
+    let floor = f64::from(state.similarity_floor());
+    let found = search(state, audience, wanted).await?;
+    Ok(found
+        .neighbours
+        .into_iter()
+        .filter(|hit| hit.similarity() >= floor)
+        .map(|hit| Recollection { similarity: hit.similarity(), id: hit.row.id, content: hit.row.content })
+        .collect())
+}

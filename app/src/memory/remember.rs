@@ -1,0 +1,45 @@
+//! Stores what a user asked the chat to remember.
+
+use entity::ai::memory::Origin;
+use entity::ids::{MemoryId, MessageId};
+
+use super::ids::Identity;
+use super::plan::Draft;
+use super::store::{fits_window, store};
+use super::{SCOPE_DEFAULT, queries};
+use crate::auth::{CurrentUser, Ownership};
+use crate::error::{Error, Result};
+use crate::state::AppState;
+
+/// Remembers a statement from the user's own message, as given by
+/// [`remember_request`](super::remember_request). The same statement twice is
+/// one memory, and the same message never undoes an edit. A text the embedding
+/// model would cut is a 422.
+pub async fn remember(
+    state: &AppState,
+    user: &CurrentUser,
+    content: &str,
+    source_message_id: MessageId,
+) -> Result<MemoryId> {
+    fits_window(state.models.embedder.as_ref(), content)?;
+    let ownership = Ownership::of(user);
+    let id = Identity::new(ownership, (None, None), SCOPE_DEFAULT, None, content).memory_id();
+    match queries::find_of(&state.ai, ownership.audience(), id).await {
+        Ok(row) if row.source_message_id == Some(source_message_id) => return Ok(id),
+        Ok(_) | Err(Error::NotFound(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let draft = Draft {
+        ownership,
+        persona_id: None,
+        character_id: None,
+        scope: SCOPE_DEFAULT.to_owned(),
+        external_id: None,
+        content: content.to_owned(),
+        metadata: None,
+        origin: Origin::Chat,
+        source_message_id: Some(source_message_id),
+    };
+    let stored = store(state, std::slice::from_ref(&draft)).await?;
+    Ok(stored.first().map_or(id, |stored| stored.id))
+}

@@ -1,0 +1,125 @@
+//! Writes memories: what is new is embedded in one call and stored in one
+//! transaction; what is there already is left alone.
+
+use std::collections::{BTreeSet, HashMap};
+
+use entity::ai::memory::{self, Model};
+use entity::ids::MemoryId;
+use pgvector::Vector;
+use sea_orm::ActiveValue::Set;
+use uuid::Uuid;
+
+use super::ids::content_hash;
+use super::plan::{Draft, Kind, Outcome, Stored, Write, Writes, empty_object, plan};
+use super::queries::{self, Changes, Like};
+use crate::error::{Error, Result};
+use crate::llm::{EmbedKind, Embedder};
+use crate::state::AppState;
+
+/// Refuses a text the embedding model would cut: what is cut is never found.
+pub(super) fn fits_window(embedder: &dyn Embedder, content: &str) -> Result<()> {
+    let max = embedder.max_tokens();
+    // A token is at least one byte.
+    if content.len() <= max {
+        return Ok(());
+    }
+    let tokens = embedder.count_tokens(content);
+    if tokens <= max {
+        return Ok(());
+    }
+    Err(Error::field(
+        "content",
+        format!("has {tokens} tokens, the embedding model reads at most {max}: split it"),
+    ))
+}
+
+/// Stores drafts; the answer is in their order. With an external id, or said
+/// again in a chat, the newest text wins; otherwise what the user made of the
+/// row by editing it stands.
+pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stored>> {
+    let known = find_known(state, drafts).await?;
+    let (mut stored, writes) = plan(drafts, known);
+    if writes.is_empty() {
+        return Ok(stored);
+    }
+    // Before the transaction: no connection is held while a model works.
+    let mut vectors = embed(state, &writes).await?;
+    let transaction = state.ai.begin().await?;
+    let rows: Vec<_> = writes
+        .iter()
+        .filter(|(_, write)| write.kind == Kind::Insert)
+        .map(|(id, write)| row(*id, write, vectors.get(id)))
+        .collect();
+    let inserted: BTreeSet<MemoryId> = queries::insert_new(&transaction, rows).await?.into_iter().collect();
+    for (id, write) in &writes {
+        // Somebody else inserted the same row meanwhile.
+        let is_late = write.kind == Kind::Insert && !inserted.contains(id);
+        if inserted.contains(id) || (is_late && !write.draft.replaces()) {
+            continue;
+        }
+        let changes = changes(write, vectors.remove(id));
+        queries::update(&transaction, write.draft.ownership.audience(), *id, changes).await?;
+    }
+    transaction.commit().await?;
+    for (result, draft) in stored.iter_mut().zip(drafts) {
+        if result.outcome == Outcome::Created && !inserted.contains(&result.id) {
+            result.outcome = if draft.replaces() { Outcome::Updated } else { Outcome::Unchanged };
+        }
+    }
+    Ok(stored)
+}
+
+async fn find_known(state: &AppState, drafts: &[Draft]) -> Result<Vec<Model>> {
+    let audiences: BTreeSet<Uuid> = drafts.iter().map(|draft| draft.ownership.audience()).collect();
+    let mut like = Like::default();
+    for draft in drafts {
+        like.ids.push(draft.identity().memory_id());
+        match &draft.external_id {
+            Some(external_id) => like.external_ids.push(external_id.clone()),
+            None => like.content_hashes.push(content_hash(&draft.content)),
+        }
+    }
+    queries::find_like(&state.ai, audiences.into_iter().collect(), like).await
+}
+
+async fn embed(state: &AppState, writes: &Writes<'_>) -> Result<HashMap<MemoryId, Vec<f32>>> {
+    let (ids, texts): (Vec<_>, Vec<_>) = writes
+        .iter()
+        .filter(|(_, write)| write.kind != Kind::Metadata)
+        .map(|(id, write)| (*id, write.draft.content.clone()))
+        .unzip();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let embeddings = state.models.embedder.embed(EmbedKind::Passage, texts).await?;
+    Ok(ids.into_iter().zip(embeddings.vectors).collect())
+}
+
+fn row(id: MemoryId, write: &Write<'_>, vector: Option<&Vec<f32>>) -> memory::ActiveModel {
+    let draft = write.draft;
+    memory::ActiveModel {
+        id: Set(id),
+        owner_id: Set(draft.ownership.owner_id),
+        tenant_id: Set(draft.ownership.tenant_id),
+        persona_id: Set(draft.persona_id),
+        character_id: Set(draft.character_id),
+        scope: Set(draft.scope.clone()),
+        external_id: Set(draft.external_id.clone()),
+        content: Set(draft.content.clone()),
+        content_hash: Set(content_hash(&draft.content)),
+        metadata: Set(write.metadata.clone().unwrap_or_else(empty_object)),
+        origin: Set(draft.origin),
+        source_message_id: Set(draft.source_message_id),
+        embedding: Set(vector.cloned().map(Vector::from)),
+        ..Default::default()
+    }
+}
+
+fn changes(write: &Write<'_>, vector: Option<Vec<f32>>) -> Changes {
+    let rewritten = write.kind != Kind::Metadata;
+    Changes {
+        content: vector.map(|vector| (write.draft.content.clone(), vector)),
+        scope: rewritten.then(|| write.draft.scope.clone()),
+        metadata: write.metadata.clone(),
+    }
+}
