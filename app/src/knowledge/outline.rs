@@ -131,6 +131,7 @@ fn tidied(heading: &Heading) -> Heading {
         level: heading.level,
         text: words.chars().take(HEADING_CHARS_MAX).collect(),
         start: heading.start,
+        end: heading.end,
     }
 }
 
