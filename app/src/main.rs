@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! The `tandem` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tandem::cli::main()
+}

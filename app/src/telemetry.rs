@@ -40,5 +40,9 @@ pub fn start(settings: &Telemetry) -> Result<()> {
 /// A bare level quietens the libraries: their lines can hold SQL text, and
 /// async-openai logs whole bodies that it cannot read.
 fn directives(level: &str) -> String {
-    if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,async_openai=off,tandem={level}") }
+    if level.contains(['=', ',']) {
+        level.to_owned()
+    } else {
+        format!("warn,async_openai=off,tandem={level}")
+    }
 }

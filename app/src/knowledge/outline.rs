@@ -19,6 +19,8 @@ pub(super) struct Heading {
     pub(super) text: String,
     /// Byte offset of its first character.
     pub(super) start: usize,
+    /// One past its last byte, line end included.
+    pub(super) end: usize,
 }
 
 /// What a Markdown text is made of.
@@ -41,7 +43,12 @@ pub(super) fn markdown(text: &str) -> Outline {
                 if depth == 0 {
                     outline.elements.push(range.start);
                     if let Tag::Heading { level, .. } = tag {
-                        open = Some(Heading { level: level as u8, text: String::new(), start: range.start });
+                        open = Some(Heading {
+                            level: level as u8,
+                            text: String::new(),
+                            start: range.start,
+                            end: range.end,
+                        });
                     }
                 }
                 depth += 1;
@@ -101,6 +108,18 @@ impl Outline {
     }
 }
 
+/// Whether a part of the text holds headings and nothing else.
+pub(super) fn is_heading(text: &str, headings: &[Heading], part: &Range<usize>) -> bool {
+    let mut place = part.start;
+    for heading in headings {
+        if !text[place.min(heading.start)..heading.start].trim().is_empty() {
+            return false;
+        }
+        place = heading.end.min(part.end);
+    }
+    !headings.is_empty() && text[place..part.end].trim().is_empty()
+}
+
 /// A path as it is stored and shown.
 pub(super) fn joined(path: &[&str]) -> String {
     path.join(SEPARATOR)
@@ -112,6 +131,7 @@ fn tidied(heading: &Heading) -> Heading {
         level: heading.level,
         text: words.chars().take(HEADING_CHARS_MAX).collect(),
         start: heading.start,
+        end: heading.end,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectionTrait, DbBackend, EntityName, EntityTrait, Iterable, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Iterable, Statement};
 use tandem::config::{Env, Settings};
 use tandem::db::{AiConn, AiDb, AiTx, CoreConn, CoreDb, CoreTx, Databases, Purpose};
 

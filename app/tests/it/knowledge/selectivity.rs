@@ -28,7 +28,7 @@ async fn filled(app: &TestApp) {
         "INSERT INTO ai_kb_documents (id, source_id, scope, title, content, position, char_start, char_end, tokens, embedding)
          SELECT md5('d' || n)::uuid, md5((n / 4)::text)::uuid, CASE WHEN n % 1000 = 0 THEN 'rare' ELSE 'global' END,
                 'T', 'passage ' || n, n % 4, 0, 1, 1,
-                (SELECT array_agg(random() - 0.5 + 0 * n) FROM generate_series(1, 384))::vector
+                (SELECT array_agg(random() - 0.5) FROM generate_series(1, 384) WHERE n >= 0)::vector
            FROM generate_series(0, 19999) n",
         "SET LOCAL maintenance_work_mem = '256MB'",
         &index,

@@ -6,18 +6,17 @@
 //! embedded is the passage with its context before it: title and heading
 //! path. What is stored and cited is a verbatim slice of the source.
 
+mod blocks;
+
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use text_splitter::{ChunkCapacity, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 use utoipa::ToSchema;
 
+use self::blocks::blocks;
 use super::outline::{self, Outline};
 use crate::error::{Context, Result};
-
-/// The splitters look at all that is left of a text for each passage, so a
-/// long text is given to them in blocks of this many bytes.
-const BLOCK_BYTES_MAX: usize = 16 * 1024;
 
 /// A run of characters the tokenizer takes for one unknown word still has a
 /// length: a passage is never longer than this many bytes a token.
@@ -179,16 +178,37 @@ impl Cutter<'_> {
             MediaType::Markdown => MarkdownSplitter::new(config).chunk_indices(slice).collect(),
             MediaType::Plain => TextSplitter::new(config).chunk_indices(slice).collect(),
         };
+        // A heading left alone goes with what follows it, if there is room;
+        // if not, the heading path of what follows says it anyway.
+        let mut alone: Option<Range<usize>> = None;
         for (offset, content) in pieces {
-            passages.push(self.passage(block.start + offset, content));
+            let start = block.start + offset;
+            let part = start..start + content.len();
+            if outline::is_heading(text, self.outline.within(&part), &part) {
+                alone = Some(alone.map_or(part.start, |first| first.start)..part.end);
+                continue;
+            }
+            let with_heading = alone.take().map(|heading| heading.start..part.end);
+            passages.push(
+                with_heading.and_then(|whole| self.fitting(whole)).unwrap_or_else(|| self.passage(&part)),
+            );
         }
+        passages.extend(alone.map(|heading| self.passage(&heading)));
         Ok(())
     }
 
-    fn passage(&mut self, start: usize, content: &str) -> Passage {
-        let path = self.outline.above(self.document.text, start);
+    fn fitting(&mut self, part: Range<usize>) -> Option<Passage> {
+        let path = self.outline.above(self.document.text, part.start);
+        let content = &self.document.text[part.clone()];
+        let tokens = self.context(&path, content).1 + (self.count)(content);
+        (tokens <= self.budget.longest).then(|| self.passage(&part))
+    }
+
+    fn passage(&mut self, part: &Range<usize>) -> Passage {
+        let content = &self.document.text[part.clone()];
+        let path = self.outline.above(self.document.text, part.start);
         let (lead, lead_tokens) = self.context(&path, content);
-        let char_start = self.seen.chars_before(self.document.text, start);
+        let char_start = self.seen.chars_before(self.document.text, part.start);
         Passage {
             heading_path: outline::joined(&path),
             content: content.to_owned(),
@@ -263,31 +283,6 @@ impl ChunkSizer for Sizer<'_> {
         let least = chunk.len().div_ceil(BYTES_PER_TOKEN_MAX);
         if least > self.most { least } else { (self.count)(chunk).max(least) }
     }
-}
-
-/// Cuts a long text into blocks: where an element begins if one does in the
-/// second half of the block, else after a paragraph, a line, a word.
-fn blocks(text: &str, elements: &[usize]) -> Vec<Range<usize>> {
-    let mut blocks = Vec::new();
-    let mut start = 0;
-    while text.len() - start > BLOCK_BYTES_MAX {
-        let end = text.floor_char_boundary(start + BLOCK_BYTES_MAX);
-        let half = text.floor_char_boundary(start + BLOCK_BYTES_MAX / 2);
-        let element = elements[..elements.partition_point(|&element| element <= end)]
-            .last()
-            .filter(|&&element| element > half);
-        let window = &text[half..end];
-        let cut = element.copied().unwrap_or_else(|| {
-            ["\n\n", "\n", " "]
-                .iter()
-                .find_map(|separator| window.rfind(separator).map(|at| half + at + separator.len()))
-                .unwrap_or(end)
-        });
-        blocks.push(start..cut);
-        start = cut;
-    }
-    blocks.push(start..text.len());
-    blocks
 }
 
 #[cfg(test)]
