@@ -6,12 +6,12 @@ use std::path::Path;
 
 /// Rows this state of the project claims.
 const CLAIMED: &[&str] = &[
-    "S1-01", "S1-02", "S1-03", "S1-04", "S1-07", "S1-08", "S1-09", "S1-10", "S1-11", "S1-12", "S1-14", "S1-15",
-    "S1-16", "S1-30", "S1-31", "S1-32", "S1-33", "S1-34", "S1-35", "S1-36", "S1-38", "S1-39", "S1-40", "S1-41",
-    "S1-42", "S1-46", "S1-47", "S1-49", "S1-50", "S1-51", "S1-52", "S1-53", "S1-58", "S1-72", "S0-14", "S0-16",
-    "S0-18", "S0-24", "S0-28", "S0-29", "S3-01", "S3-02", "S3-12", "S3-13", "S3-14", "S3-15", "S3-16", "S3-18",
-    "S3-21", "S3-22", "S3-23", "S3-24", "S3-47", "S3-48", "P-DB-1", "P-DB-2", "P-DB-3", "P-DB-4", "P-DB-5",
-    "P-DB-6",
+    "S1-01", "S1-02", "S1-03", "S1-04", "S1-07", "S1-08", "S1-09", "S1-10", "S1-11", "S1-12", "S1-14",
+    "S1-15", "S1-16", "S1-30", "S1-31", "S1-32", "S1-33", "S1-34", "S1-35", "S1-36", "S1-38", "S1-39",
+    "S1-40", "S1-41", "S1-42", "S1-46", "S1-47", "S1-49", "S1-50", "S1-51", "S1-52", "S1-53", "S1-58",
+    "S1-72", "S0-14", "S0-16", "S0-18", "S0-24", "S0-28", "S0-29", "S3-01", "S3-02", "S3-12", "S3-13",
+    "S3-14", "S3-15", "S3-16", "S3-18", "S3-21", "S3-22", "S3-23", "S3-24", "S3-47", "S3-48", "P-DB-1",
+    "P-DB-2", "P-DB-3", "P-DB-4", "P-DB-5", "P-DB-6",
 ];
 
 fn test_functions() -> BTreeSet<String> {
@@ -44,7 +44,8 @@ fn test_functions() -> BTreeSet<String> {
 
 #[test]
 fn every_row_names_tests_that_exist() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/checklist.md")).unwrap();
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/checklist.md")).unwrap();
     let functions = test_functions();
     let mut rows = BTreeSet::new();
     for line in text.lines().filter(|line| line.starts_with("| S") || line.starts_with("| P-")) {

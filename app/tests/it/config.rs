@@ -17,7 +17,10 @@ fn refused(pairs: &[(&str, &str)]) -> String {
 fn defaults_are_complete_and_the_environment_wins() {
     let settings = Settings::load(&Env::new()).unwrap();
     assert!(settings.is_embedded() && settings.is_loopback());
-    assert_eq!((settings.http.port, settings.database.core_pool_max, settings.database.ai_pool_max), (8080, 30, 15));
+    assert_eq!(
+        (settings.http.port, settings.database.core_pool_max, settings.database.ai_pool_max),
+        (8080, 30, 15)
+    );
     let settings = Settings::load(&env(&[
         ("PORT", "9000"),
         ("CORS_ORIGINS", "https://one.example, https://two.example"),
@@ -52,7 +55,8 @@ fn secrets_come_from_files_too_and_are_never_shown() {
     let settings = Settings::load(&env(&[("JWT_SECRET_FILE", &path)])).unwrap();
     assert!(settings.auth.jwt_secret.is_some());
     assert!(!format!("{settings:?}").contains("a-secret-of-more"));
-    let both = refused(&[("JWT_SECRET_FILE", &path), ("JWT_SECRET", "another-secret-that-is-long-enough-xx")]);
+    let both =
+        refused(&[("JWT_SECRET_FILE", &path), ("JWT_SECRET", "another-secret-that-is-long-enough-xx")]);
     assert!(both.contains("JWT_SECRET_FILE") && !both.contains("another-secret"), "{both}");
     let short = refused(&[("JWT_SECRET", "hunter2")]);
     assert!(short.contains("32") && !short.contains("hunter2"), "{short}");

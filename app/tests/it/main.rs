@@ -16,10 +16,7 @@ mod health;
 mod knowledge;
 mod llm;
 mod memory;
-<<<<<<< HEAD
 mod process;
 mod schema;
-=======
->>>>>>> knowledge
 mod support;
 mod tiers;

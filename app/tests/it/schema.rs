@@ -18,7 +18,14 @@ static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
 const CORE_TABLES: [&str; 9] = [
-    "citations", "conversations", "jobs", "message_events", "messages", "refresh_tokens", "settings", "tenants",
+    "citations",
+    "conversations",
+    "jobs",
+    "message_events",
+    "messages",
+    "refresh_tokens",
+    "settings",
+    "tenants",
     "users",
 ];
 const AI_TABLES: [&str; 5] =
@@ -84,7 +91,8 @@ async fn every_constraint_has_a_name_of_ours() {
 #[tokio::test]
 async fn the_ai_indexes_are_there_and_hnsw_is_as_configured() {
     let app = TestApp::start().await;
-    let indexes = strings(app.ai(), "SELECT indexdef::text FROM pg_indexes WHERE schemaname = 'public'").await;
+    let indexes =
+        strings(app.ai(), "SELECT indexdef::text FROM pg_indexes WHERE schemaname = 'public'").await;
     for name in [
         "ix_ai_kb_documents_scope",
         "ix_ai_kb_documents_created",

@@ -10,11 +10,9 @@ use crate::support::postgres::{self, Layout};
 
 #[tokio::test]
 async fn migrate_up_again_down_and_up_in_both_orders_and_modes() {
-    for (layout, order) in [
-        (Layout::Dual, ["core", "ai"]),
-        (Layout::Single, ["core", "ai"]),
-        (Layout::Single, ["ai", "core"]),
-    ] {
+    for (layout, order) in
+        [(Layout::Dual, ["core", "ai"]), (Layout::Single, ["core", "ai"]), (Layout::Single, ["ai", "core"])]
+    {
         let env = postgres::empty(layout).await.env();
         assert_eq!(pending(&env), 6);
         for chain in order {
@@ -91,7 +89,8 @@ async fn the_demo_is_seeded_once_asked_and_refused_in_production() {
         let (email, password) = line.split_once(' ').unwrap();
         let body = serde_json::json!({ "email": email, "password": password });
         let login = reqwest::Client::builder().build().unwrap();
-        let login = login.post(format!("{}/api/v1/auth/login", server.base)).json(&body).send().await.unwrap();
+        let login =
+            login.post(format!("{}/api/v1/auth/login", server.base)).json(&body).send().await.unwrap();
         assert_eq!(login.status(), 200, "{email}");
     }
     server.stop();
@@ -113,7 +112,11 @@ async fn ingest_takes_folders_and_lines_and_skips_what_it_has() {
     assert!(run(&env, &["ingest", &path]).contains("2 unchanged"));
 
     let lines = folder.path().join("lines.jsonl");
-    std::fs::write(&lines, "{\"id\":\"a\",\"text\":\"About gold.\"}\n{\"id\":\"b\",\"text\":\"\"}\nnot json\n").unwrap();
+    std::fs::write(
+        &lines,
+        "{\"id\":\"a\",\"text\":\"About gold.\"}\n{\"id\":\"b\",\"text\":\"\"}\nnot json\n",
+    )
+    .unwrap();
     let output = super::tandem(&env, &["ingest", "--jsonl", lines.to_str().unwrap()]).output().unwrap();
     assert!(!output.status.success(), "a wrong line is a failure");
     let said = String::from_utf8(output.stdout).unwrap();
@@ -127,8 +130,10 @@ async fn users_are_made_and_admins_named() {
     let made = run(&env, &["user", "create", "boss@example.com", "--admin", "--json"]);
     let made: Value = serde_json::from_str(&made).unwrap();
     assert!(made["password"].as_str().unwrap().len() >= 16);
-    assert!(run_failing(&env, &["user", "create", "boss@example.com"]).contains("boss@example.com")
-        || run_failing(&env, &["user", "create", "boss@example.com"]).contains("already"));
+    assert!(
+        run_failing(&env, &["user", "create", "boss@example.com"]).contains("boss@example.com")
+            || run_failing(&env, &["user", "create", "boss@example.com"]).contains("already")
+    );
     assert!(!run(&env, &["token", "boss@example.com"]).trim().is_empty());
     assert!(run_failing(&env, &["token", "nobody@example.com"]).contains("nobody@example.com"));
 }
