@@ -3,7 +3,6 @@
 use futures::StreamExt;
 use futures::stream;
 
-use super::markers::without_markers;
 use super::retrieve::Retrieved;
 use crate::llm::extractive::{self, Recollection};
 use crate::llm::{ChatDelta, ChatRequest, ChatStream, ModelError, Usage};
@@ -60,21 +59,24 @@ pub(super) async fn start(
     Ok(pieces(&text).boxed())
 }
 
-/// Quotes are cleaned of brackets that would read as our own markers.
 fn quoted(state: &AppState, question: &str, retrieved: &Retrieved) -> String {
-    let texts: Vec<String> =
-        retrieved.passages.iter().map(|passage| without_markers(&passage.content)).collect();
-    let passages: Vec<extractive::Passage<'_>> = texts
+    let passages: Vec<extractive::Passage<'_>> = retrieved
+        .passages
         .iter()
-        .zip(&retrieved.passages)
-        .map(|(text, passage)| extractive::Passage { text, similarity: passage.similarity as f32 })
+        .map(|passage| extractive::Passage { text: &passage.content, similarity: single(passage.similarity) })
         .collect();
     let memories: Vec<Recollection<'_>> = retrieved
         .memories
         .iter()
-        .map(|memory| Recollection { text: &memory.content, similarity: memory.similarity as f32 })
+        .map(|memory| Recollection { text: &memory.content, similarity: single(memory.similarity) })
         .collect();
     extractive::answer(question, &passages, &memories, state.similarity_floor()).text
+}
+
+/// A cosine in single precision, as the floor is.
+#[expect(clippy::cast_possible_truncation, reason = "a cosine lies between -1 and 1")]
+fn single(similarity: f64) -> f32 {
+    similarity as f32
 }
 
 /// The text in pieces, then a usage of nothing: no model read a token.

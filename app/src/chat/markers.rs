@@ -99,14 +99,6 @@ impl MarkerFilter {
     }
 }
 
-/// Takes marker-like brackets out of quoted text, whose own numbering means something else.
-pub(super) fn without_markers(text: &str) -> String {
-    let mut filter = MarkerFilter::new(0);
-    let (mut out, _) = filter.push(text);
-    out.push_str(&filter.finish());
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -134,13 +134,13 @@ async fn follow(
     let mut filter = MarkerFilter::new(retrieved.passages.len());
     loop {
         let delta = match log.due() {
-            Some(due) => match tokio::time::timeout_at(due, stream.next()).await {
-                Ok(delta) => delta,
-                Err(_) => {
+            Some(due) => {
+                let Ok(delta) = tokio::time::timeout_at(due, stream.next()).await else {
                     log.flush().await?;
                     continue;
-                }
-            },
+                };
+                delta
+            }
             None => stream.next().await,
         };
         match delta {
@@ -232,7 +232,7 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
     }
     match remembered {
         Some(Remembered { id: Some(id), .. }) => {
-            log.event("info", json!({ "code": "memory_saved", "memory_id": id }))
+            log.event("info", json!({ "code": "memory_saved", "memory_id": id }));
         }
         Some(Remembered { id: None, .. }) => log.event("info", json!({ "code": "memory_not_saved" })),
         None => {}

@@ -107,8 +107,8 @@ pub(super) async fn wait_for(state: &AppState, jobs: &[JobId]) -> Result<()> {
         Ok::<(), Error>(())
     };
     let result = tokio::select! {
-        watched = watching => watched,
-        worked = working => worked,
+        ended = watching => ended,
+        broken = working => broken,
     };
     bar.finish_and_clear();
     result

@@ -72,15 +72,15 @@ pub async fn ai_down(ai: &AiDb, steps: u32) -> Result<()> {
 
 /// Core's chain, step by step. Changes nothing.
 pub async fn core_status(core: &CoreDb) -> Result<Vec<Step>> {
-    Ok(steps(CoreMigrator::get_migration_with_status_read_only(core).await?))
+    Ok(steps(&CoreMigrator::get_migration_with_status_read_only(core).await?))
 }
 
 /// Ai's chain, step by step. Changes nothing.
 pub async fn ai_status(ai: &AiDb) -> Result<Vec<Step>> {
-    Ok(steps(AiMigrator::get_migration_with_status_read_only(ai).await?))
+    Ok(steps(&AiMigrator::get_migration_with_status_read_only(ai).await?))
 }
 
-fn steps(migrations: Vec<sea_orm_migration::Migration>) -> Vec<Step> {
+fn steps(migrations: &[sea_orm_migration::Migration]) -> Vec<Step> {
     migrations
         .iter()
         .map(|migration| Step {

@@ -7,5 +7,13 @@
 mod queue;
 mod worker;
 
+use crate::db::CoreDb;
+use crate::error::Result;
+
 pub use queue::{NewJob, enqueue};
 pub use worker::{Handler, JobContext, Registry, Worker};
+
+/// Gives up jobs whose process died under them too often. Returns how many.
+pub async fn give_up_dead(core: &CoreDb) -> Result<u64> {
+    queue::give_up_dead(core).await
+}

@@ -7,7 +7,9 @@ use entity::core::job::{self, Status};
 use entity::ids::{JobId, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
+};
 use uuid::Uuid;
 
 use crate::db::{CoreConn, CoreDb};
@@ -65,13 +67,24 @@ pub(super) async fn claim(
           WHERE id = (SELECT id FROM jobs
                        WHERE kind = ANY($3)
                          AND ((status = 'queued' AND run_at <= now())
-                           OR (status = 'running' AND lease_expires_at < now()))
+                           OR (status = 'running' AND lease_expires_at < now() AND attempts < attempts_max))
                        ORDER BY priority DESC, run_at, id
                        LIMIT 1 FOR UPDATE SKIP LOCKED)
          RETURNING *",
         [owner.into(), lease.as_secs_f64().into(), kinds.to_vec().into()],
     );
     Ok(job::Model::find_by_statement(statement).one(core).await?)
+}
+
+/// Gives up jobs that died with their process as often as they may be started.
+pub(super) async fn give_up_dead(core: &CoreDb) -> Result<u64> {
+    let statement = Statement::from_string(
+        DbBackend::Postgres,
+        "UPDATE jobs SET status = 'failed', lease_owner = NULL, lease_expires_at = NULL, finished_at = now(),
+                error = 'its process died each time it ran'
+          WHERE status = 'running' AND lease_expires_at < now() AND attempts >= attempts_max",
+    );
+    Ok(core.execute_raw(statement).await?.rows_affected())
 }
 
 /// Prolongs a lease and records progress. False: the lease is lost, stop.

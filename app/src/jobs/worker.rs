@@ -21,7 +21,10 @@ use crate::error::{CanFail, Error, Result};
 
 /// A retried job waits this long after its first failure, twice as long after each further one.
 const RETRY_FIRST: Duration = Duration::from_secs(2);
-const RETRY_MAX: Duration = Duration::from_secs(300);
+const RETRY_MAX: Duration = Duration::from_mins(5);
+
+/// Runners of a process begin this far apart.
+const STAGGER: Duration = Duration::from_millis(50);
 
 /// Runs one kind of job. May be called more than once for the same job.
 pub type Handler = Arc<dyn Fn(JobContext) -> BoxFuture<'static, Result<()>> + Send + Sync>;
@@ -107,10 +110,15 @@ impl Worker {
         }
         let worker = self.clone();
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { worker.listen().await }));
-        for _ in 0..self.settings.workers {
+        for number in 0..self.settings.workers {
             let worker = self.clone();
             let stop = stop.clone();
-            tasks.spawn(async move { worker.run(stop).await });
+            // One after the other: a start should not take a connection a runner.
+            let stagger = STAGGER * u32::try_from(number).unwrap_or(u32::MAX);
+            tasks.spawn(async move {
+                tokio::time::sleep(stagger).await;
+                worker.run(stop).await;
+            });
         }
     }
 
@@ -195,7 +203,7 @@ impl Worker {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(%error, job.id = %id, "no sign of life could be written")
+                    tracing::warn!(%error, job.id = %id, "no sign of life could be written");
                 }
             }
         }

@@ -3,39 +3,51 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
 use crate::error::Result;
 use crate::state::AppState;
-use crate::{auth, chat, knowledge};
+use crate::{auth, chat, jobs, knowledge};
 
-/// Starts all schedules; they end with the process.
+type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
+
+/// Name, period in seconds, and what to do; returns the rows it touched.
+const SCHEDULES: [(&str, u64, Run); 5] = [
+    ("interrupt expired turns", 5, |state| async move { chat::interrupt_expired(&state.core).await }.boxed()),
+    ("give up dead jobs", 30, |state| async move { jobs::give_up_dead(&state.core).await }.boxed()),
+    ("requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await }.boxed()),
+    ("delete old events", 60, |state| async move { chat::delete_old_events(&state.core).await }.boxed()),
+    ("delete expired refresh tokens", 600, |state| {
+        async move { auth::delete_expired(&state.core).await }.boxed()
+    }),
+];
+
+/// Starts all schedules in one task, which runs what is due one after the
+/// other: housekeeping never takes more than one connection of a database.
 pub(super) fn start(state: &AppState) {
-    every(
-        state,
-        "interrupt expired turns",
-        5,
-        |state| async move { chat::interrupt_expired(&state.core).await },
-    );
-    every(state, "requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await });
-    every(state, "delete old events", 60, |state| async move { chat::delete_old_events(&state.core).await });
-    every(state, "delete expired refresh tokens", 600, |state| async move {
-        auth::delete_expired(&state.core).await
-    });
-}
-
-fn every<F>(state: &AppState, name: &'static str, seconds: u64, run: impl Fn(AppState) -> F + Send + 'static)
-where
-    F: Future<Output = Result<u64>> + Send,
-{
     let owned = state.clone();
-    let schedule = async move {
+    let work = async move {
+        let mut due = SCHEDULES.map(|_| Instant::now());
         loop {
-            match run(owned.clone()).await {
-                Ok(0) => {}
-                Ok(rows) => tracing::info!(schedule = name, rows, "schedule ran"),
-                Err(error) => tracing::warn!(schedule = name, %error, "schedule failed"),
+            for ((name, seconds, run), due) in SCHEDULES.iter().zip(&mut due) {
+                if *due <= Instant::now() {
+                    report(name, run(owned.clone()).await);
+                    *due = Instant::now() + Duration::from_secs(*seconds);
+                }
             }
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            let next = due.iter().min().copied().unwrap_or_else(Instant::now);
+            tokio::time::sleep_until(next).await;
         }
     };
-    state.tasks.spawn(state.shutdown.clone().run_until_cancelled_owned(schedule));
+    state.tasks.spawn(state.shutdown.clone().run_until_cancelled_owned(work));
+}
+
+fn report(name: &str, outcome: Result<u64>) {
+    match outcome {
+        Ok(0) => {}
+        Ok(rows) => tracing::info!(schedule = name, rows, "schedule ran"),
+        Err(error) => tracing::warn!(schedule = name, %error, "schedule failed"),
+    }
 }

@@ -42,10 +42,13 @@ pub struct Reader {
     next: usize,
 }
 
+/// What is needed to make a reader, without keeping the log alive.
+type Open = (Weak<Shared>, watch::Receiver<usize>);
+
 /// The logs being written in this process, by id.
 #[derive(Clone, Debug, Default)]
 pub struct LiveLogs {
-    logs: Arc<Mutex<HashMap<Uuid, (Weak<Shared>, watch::Receiver<usize>)>>>,
+    logs: Arc<Mutex<HashMap<Uuid, Open>>>,
 }
 
 impl LiveLogs {

@@ -58,3 +58,11 @@ async fn every_answer_carries_the_request_id() {
     let response = app.anonymous().get("/health/live").await;
     assert_eq!(response.headers["x-request-id"].len(), 36);
 }
+
+#[test]
+fn the_committed_document_is_what_the_handlers_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    let committed = std::fs::read_to_string(path).unwrap();
+    let generated = tandem::router::openapi().to_pretty_json().unwrap();
+    assert!(committed.trim() == generated.trim(), "docs/openapi.json is stale: run `make openapi`");
+}

@@ -2,7 +2,18 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test that cannot go on should stop where it is"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what production code must not do (spawn, read the clock or the environment) is what tests are made of"
+)]
+#![expect(
+    clippy::format_collect,
+    clippy::needless_pass_by_value,
+    clippy::zombie_processes,
+    reason = "plain words over speed; a test that panics is the end of its children too"
 )]
 
 mod auth;

@@ -86,7 +86,7 @@ struct Client {
 
 impl Client {
     fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        let http = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
         Self { http, base: base.to_owned(), token: String::new() }
     }
 

@@ -17,7 +17,7 @@ use tandem::config::Env;
 use crate::support::postgres;
 
 /// Longest wait for a process to do what it should.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program with this environment and nothing inherited but `PATH` and `HOME`.
 pub(crate) fn tandem(env: &Env, arguments: &[&str]) -> Command {
