@@ -72,19 +72,33 @@ pub(super) async fn demo(state: &AppState) -> Result<Logins> {
     Ok(logins)
 }
 
-/// What to type to see it work.
-pub(super) fn invitation(base: &str, logins: &Logins) -> String {
-    let binary =
-        std::env::current_exe().ok().map_or_else(|| "tandem".to_owned(), |path| path.display().to_string());
-    let email = USERS[0].0;
+/// What to type, from any folder, to see it work.
+pub(super) fn invitation(base: &str, logins: &Logins, settings: &Settings) -> String {
+    let binary = std::env::current_exe().map_or_else(|_| "tandem".to_owned(), |path| quoted(&path));
+    let command = if settings.is_embedded() {
+        format!(
+            "env -u DATABASE_URL -u AI_DATABASE_URL DATA_DIR={} TANDEM_CACHE_DIR={} {binary}",
+            quoted(&settings.embedded.data_dir),
+            quoted(&settings.embedded.cache_dir)
+        )
+    } else {
+        binary
+    };
     format!(
         "\nTandem is ready: {base}   (API docs: {base}/docs)\n\
          Demo logins: {}\n\n\
          Paste this into another terminal for a streamed answer with citations:\n\n  \
-         curl -sN {base}/api/v1/chat/send -H \"Authorization: Bearer $('{binary}' token {email})\" \
+         curl -sN {base}/api/v1/chat/send -H \"Authorization: Bearer $({command} token {})\" \
          -H 'Content-Type: application/json' -d '{{\"text\":\"What does market beta measure?\"}}'\n",
-        logins.path.display()
+        quoted(&logins.path),
+        USERS[0].0
     )
+}
+
+/// An absolute path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 /// Each file is a source: its first heading is the title, its folder the topic.

@@ -35,7 +35,7 @@ impl Serve {
         let demo = async {
             if self.demo {
                 let logins = seed::demo(&state).await?;
-                output::line(&seed::invitation(&base, &logins))?;
+                output::line(&seed::invitation(&base, &logins, &state.settings))?;
             }
             std::future::pending::<Result<()>>().await
         };

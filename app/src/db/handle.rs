@@ -100,7 +100,7 @@ impl<M: Send + Sync> Db<M> {
     pub(super) fn migration_connection(&self) -> DatabaseConnection {
         let options = self.pool().connect_options().as_ref().clone();
         let pool = PgPoolOptions::new()
-            .max_connections(2)
+            .max_connections(1)
             .connect_lazy_with(options.options([("statement_timeout", "0")]));
         SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
     }

@@ -47,6 +47,11 @@ impl AdvisoryLock {
         }
     }
 
+    /// The lock's own connection, for what is to be looked at while it is held.
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
     /// Frees the lock and closes its connection.
     pub(super) async fn release(self) -> Result<()> {
         self.connection.close().await.context("releasing an advisory lock")

@@ -26,9 +26,9 @@ pub struct Step {
 
 /// Brings core up to date.
 pub async fn core_up(core: &CoreDb) -> Result<()> {
-    let lock = AdvisoryLock::acquire(core.pool(), CORE_LOCK).await?;
+    let mut lock = AdvisoryLock::acquire(core.pool(), CORE_LOCK).await?;
     let result = async {
-        preflight::encoding(core.pool()).await?;
+        preflight::encoding(lock.connection()).await?;
         let connection = core.migration_connection();
         CoreMigrator::up(&connection, None).await?;
         Ok(connection.close().await?)
@@ -40,10 +40,10 @@ pub async fn core_up(core: &CoreDb) -> Result<()> {
 
 /// Brings ai up to date and ensures the embedding space, under one lock.
 pub async fn ai_up(ai: &AiDb, spec: &SpaceSpec, knowledge: &Knowledge) -> Result<()> {
-    let lock = AdvisoryLock::acquire(ai.pool(), AI_LOCK).await?;
+    let mut lock = AdvisoryLock::acquire(ai.pool(), AI_LOCK).await?;
     let result = async {
-        preflight::encoding(ai.pool()).await?;
-        preflight::vector_extension(ai.pool()).await?;
+        preflight::encoding(lock.connection()).await?;
+        preflight::vector_extension(lock.connection()).await?;
         let connection = ai.migration_connection();
         AiMigrator::up(&connection, None).await?;
         space::ensure(&connection, spec, knowledge).await?;

@@ -1,17 +1,18 @@
 //! What a database must offer, checked before a chain runs. Each message
 //! says what to type.
 
-use sea_orm::sqlx::{PgPool, query_as, query_scalar};
+use sea_orm::sqlx::postgres::PgConnection;
+use sea_orm::sqlx::{query_as, query_scalar};
 
 use crate::error::{Context, Error, Result};
 
 /// Iterative index scans, on which filtered search rests, came with this version.
 const VECTOR_VERSION_MIN: (u32, u32) = (0, 8);
 
-pub(super) async fn encoding(pool: &PgPool) -> Result<()> {
+pub(super) async fn encoding(connection: &mut PgConnection) -> Result<()> {
     let (name, encoding): (String, String) =
         query_as("SELECT current_database()::text, current_setting('server_encoding')")
-            .fetch_one(pool)
+            .fetch_one(&mut *connection)
             .await
             .context("reading the database's encoding")?;
     if encoding == "UTF8" {
@@ -25,10 +26,10 @@ pub(super) async fn encoding(pool: &PgPool) -> Result<()> {
     ))
 }
 
-pub(super) async fn vector_extension(pool: &PgPool) -> Result<()> {
+pub(super) async fn vector_extension(connection: &mut PgConnection) -> Result<()> {
     let installed: Option<String> =
         query_scalar("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
-            .fetch_optional(pool)
+            .fetch_optional(&mut *connection)
             .await
             .context("looking for the vector extension")?;
     if let Some(version) = installed {
@@ -42,7 +43,7 @@ pub(super) async fn vector_extension(pool: &PgPool) -> Result<()> {
     }
     let available: Option<String> =
         query_scalar("SELECT default_version FROM pg_available_extensions WHERE name = 'vector'")
-            .fetch_optional(pool)
+            .fetch_optional(&mut *connection)
             .await
             .context("looking for the vector extension")?;
     match available {
@@ -54,15 +55,15 @@ pub(super) async fn vector_extension(pool: &PgPool) -> Result<()> {
             format!("the server of the ai database offers pgvector {version}, at least 0.8 is needed"),
             "install pgvector 0.8 or newer on that server, then start again",
         )),
-        Some(_) => may_create_extension(pool).await,
+        Some(_) => may_create_extension(connection).await,
     }
 }
 
 /// `vector` is a trusted extension: whoever may create in the database may create it.
-async fn may_create_extension(pool: &PgPool) -> Result<()> {
+async fn may_create_extension(connection: &mut PgConnection) -> Result<()> {
     let (user, may): (String, bool) =
         query_as("SELECT current_user::text, has_database_privilege(current_database(), 'CREATE')")
-            .fetch_one(pool)
+            .fetch_one(&mut *connection)
             .await
             .context("reading privileges")?;
     if may {
