@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::json;
 
 use super::{eventually, with_model};
@@ -97,10 +97,12 @@ async fn only_an_expired_lease_interrupts_a_turn() {
         tokio::spawn(async move { user.ask(&conversation, "go").await })
     };
     let path = format!("/chat/conversations/{conversation}/messages");
-    let streaming =
-        eventually(|| async { user.get(&path).await.expect(200)["items"][1]["status"] == "streaming" });
-    assert!(streaming.await);
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    let started = eventually(|| async {
+        let tokens = "SELECT 1 FROM message_events WHERE event = 'token'";
+        let statement = Statement::from_string(DbBackend::Postgres, tokens);
+        app.core().query_one_raw(statement).await.unwrap().is_some()
+    });
+    assert!(started.await, "nothing was sent");
     assert_eq!(tandem::chat::interrupt_expired(app.core()).await.unwrap(), 0, "its lease is alive");
 
     app.core()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::json;
 
-use super::{FOUR, learn, with_model};
+use super::{FOUR, eventually, learn, with_model};
 use crate::support::TestApp;
 use crate::support::model::{End, ModelServer, Script};
 use crate::support::response::joined;
@@ -90,7 +90,8 @@ async fn a_second_send_is_refused_while_one_runs() {
     let user = app.user().await;
     let conversation = user.conversation().await;
     let (first, second) = tokio::join!(user.ask(&conversation, "one"), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let asked = eventually(|| async { !server.requests().is_empty() });
+        assert!(asked.await, "the model was never asked");
         user.ask(&conversation, "two").await
     });
     let first = first.expect(200);
