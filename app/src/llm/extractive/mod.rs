@@ -23,6 +23,13 @@ const SAME: f32 = 0.8;
 const SIMILARITY_WEIGHT: f32 = 0.5;
 /// What being the first sentence of a passage counts; later ones count less and less.
 const POSITION_WEIGHT: f32 = 0.1;
+/// What it counts that a sentence says what the thing asked about is.
+const DEFINITION_WEIGHT: f32 = 0.3;
+/// Words that follow the subject of a defining sentence.
+const DEFINING: [&str; 10] =
+    ["is", "are", "means", "measures", "describes", "denotes", "refers", "quantifies", "states", "equals"];
+/// The subject of a defining sentence is not longer than this, in words.
+const SUBJECT_WORDS_MAX: usize = 8;
 
 const NOTHING: &str =
     "I found nothing in your documents or in what you told me that speaks to this question.";
@@ -162,9 +169,22 @@ fn candidates(question: &BTreeSet<String>, passages: &[Passage<'_>], floor: f32)
         let coverage = if all > 0.0 { held / all } else { 0.0 };
         #[expect(clippy::cast_precision_loss, reason = "a count of sentences")]
         let position = POSITION_WEIGHT / (1 + place) as f32;
-        candidate.score = coverage + SIMILARITY_WEIGHT * passages[candidate.passage].similarity + position;
+        let definition = if defines(question, &candidate.text) { DEFINITION_WEIGHT } else { 0.0 };
+        candidate.score =
+            coverage + SIMILARITY_WEIGHT * passages[candidate.passage].similarity + position + definition;
     }
     candidates
+}
+
+/// Whether a sentence begins with what the question asks about, and nothing
+/// else, followed by a word that says what it is.
+fn defines(question: &BTreeSet<String>, sentence: &str) -> bool {
+    let words: Vec<&str> = sentence.split_whitespace().take(SUBJECT_WORDS_MAX + 1).collect();
+    let Some(verb) = words.iter().position(|word| DEFINING.contains(word)) else {
+        return false;
+    };
+    let subject = terms(&words[..verb].join(" "));
+    !subject.is_empty() && subject.is_subset(question)
 }
 
 /// Inverse document frequency of the question's terms among the sentences.

@@ -129,3 +129,16 @@ fn an_answer_sentence_finds_its_source() {
     );
     assert_eq!(best_sentence("Unrelated words only", text), None);
 }
+
+#[test]
+fn a_definition_is_quoted_before_other_sentences_on_the_same_thing() {
+    let passages = [
+        Passage { text: "The maximum drawdown does not change with the currency unit.", similarity: 0.7 },
+        Passage {
+            text: "Prices fall. The maximum drawdown is the largest fall from a peak to a later low.",
+            similarity: 0.55,
+        },
+    ];
+    let text = answer("What is the maximum drawdown?", &passages, &[], 0.2).text;
+    assert!(text.starts_with("From your documents: The maximum drawdown is the largest fall"), "{text}");
+}
