@@ -2,29 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::web::text::fields_within;
+
 /// Largest metadata, in bytes of JSON.
 const BYTES_MAX: usize = 16_384;
 
-/// For `#[garde(custom(..))]`: small, and storable as jsonb, which holds every
-/// character but NUL.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
-pub(super) fn is_storable(metadata: &Map<String, Value>, _: &()) -> garde::Result {
-    let text = serde_json::to_string(metadata).map_err(|_| garde::Error::new("must be a JSON object"))?;
-    if text.len() > BYTES_MAX {
-        return Err(garde::Error::new(format!("must have at most {BYTES_MAX} bytes of JSON")));
-    }
-    if metadata.iter().any(|(key, value)| key.contains('\0') || holds_nul(value)) {
-        return Err(garde::Error::new("must not contain the NUL character"));
-    }
-    Ok(())
-}
-
-/// As deep as the JSON reader lets values nest.
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || holds_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
+/// For `#[garde(custom(..))]`: small and storable.
+pub(super) fn is_storable<C>(metadata: &Map<String, Value>, _: &C) -> garde::Result {
+    fields_within(metadata, BYTES_MAX)
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::chunk::MediaType;
 use crate::auth::{CurrentUser, Ownership};
 use crate::error::Result;
-use crate::web::text::{no_nul, not_blank};
+use crate::web::text::{fields_within, no_nul, not_blank};
 
 /// Longest text of a source, in characters.
 pub(super) const TEXT_CHARS_MAX: usize = 8_000_000;
@@ -78,22 +78,5 @@ fn optional_no_nul<C>(value: &Option<String>, _: &C) -> garde::Result {
 
 /// An object of bounded size without NUL in any key or value.
 pub(super) fn bounded_metadata<C>(fields: &Map<String, Value>, _: &C) -> garde::Result {
-    let size = serde_json::to_vec(fields).map_or(usize::MAX, |bytes| bytes.len());
-    if size > METADATA_BYTES_MAX {
-        return Err(garde::Error::new(format!("must be at most {METADATA_BYTES_MAX} bytes of JSON")));
-    }
-    if fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)) {
-        return Err(garde::Error::new("must not contain the NUL character"));
-    }
-    Ok(())
-}
-
-/// The parser's own limit on nesting bounds the recursion.
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
-        _ => false,
-    }
+    fields_within(fields, METADATA_BYTES_MAX)
 }

@@ -15,6 +15,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::web::text::fields_within;
+
 /// Largest `metadata` in bytes of JSON.
 const METADATA_BYTES_MAX: usize = 16 * 1024;
 
@@ -79,24 +81,5 @@ impl From<Model> for Memory {
 
 /// Bounded, and free of the NUL character, which Postgres refuses in JSON as well.
 fn storable<C>(metadata: &Map<String, Value>, _: &C) -> garde::Result {
-    let size = serde_json::to_vec(metadata).map_or(usize::MAX, |json| json.len());
-    if size > METADATA_BYTES_MAX {
-        return Err(garde::Error::new(format!(
-            "has {size} bytes as JSON, at most {METADATA_BYTES_MAX} are allowed"
-        )));
-    }
-    let has_nul = metadata.iter().any(|(key, value)| key.contains('\0') || holds_nul(value));
-    if has_nul {
-        return Err(garde::Error::new("must not contain the NUL character"));
-    }
-    Ok(())
-}
-
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(holds_nul),
-        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || holds_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
+    fields_within(metadata, METADATA_BYTES_MAX)
 }
