@@ -71,7 +71,7 @@ pub struct CitationView {
     pub source_id: Uuid,
     /// The source's title; empty once the source is deleted.
     pub title: String,
-    /// First Unicode code point of the cited statement in the answer.
+    /// First Unicode code point of the marker in the answer.
     pub start: i32,
     /// One past its last code point.
     pub end: i32,
