@@ -2,6 +2,7 @@
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, query_scalar};
+use sea_orm_migration::MigratorTrait;
 
 use super::Serving;
 use crate::support::postgres::{self, Layout, Urls};
@@ -60,10 +61,12 @@ async fn start_together(layout: Layout) {
 async fn assert_history(urls: &Urls) {
     let core = &urls.core;
     let ai = urls.ai.as_ref().unwrap_or(core);
-    assert_eq!(count(core, "SELECT count(*) FROM core_migrations").await, 3);
-    assert_eq!(count(core, "SELECT count(DISTINCT version) FROM core_migrations").await, 3);
-    assert_eq!(count(ai, "SELECT count(*) FROM ai_migrations").await, 3);
-    assert_eq!(count(ai, "SELECT count(DISTINCT version) FROM ai_migrations").await, 3);
+    let core_steps = migration_core::Migrator::migrations().len() as i64;
+    let ai_steps = migration_ai::Migrator::migrations().len() as i64;
+    assert_eq!(count(core, "SELECT count(*) FROM core_migrations").await, core_steps);
+    assert_eq!(count(core, "SELECT count(DISTINCT version) FROM core_migrations").await, core_steps);
+    assert_eq!(count(ai, "SELECT count(*) FROM ai_migrations").await, ai_steps);
+    assert_eq!(count(ai, "SELECT count(DISTINCT version) FROM ai_migrations").await, ai_steps);
     assert_eq!(count(ai, "SELECT count(*) FROM ai_embedding_spaces").await, 1);
     assert_eq!(count(ai, "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%USING hnsw%'").await, 2);
     assert_eq!(count(core, "SELECT count(*) FROM tenants").await, 1);
