@@ -189,3 +189,50 @@ impl<T, E: std::fmt::Display> CanFail for std::result::Result<T, E> {
 fn summary(errors: &[FieldError]) -> String {
     errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ")
 }
+
+/// Whether the database cannot be reached, as opposed to refusing a statement.
+pub fn is_away(error: &sea_orm::DbErr) -> bool {
+    match error {
+        sea_orm::DbErr::ConnectionAcquire(_) | sea_orm::DbErr::Conn(_) => true,
+        sea_orm::DbErr::Exec(runtime) | sea_orm::DbErr::Query(runtime) => is_driver_away(runtime),
+        _ => false,
+    }
+}
+
+fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
+    use sea_orm::sqlx::Error as Driver;
+    let sea_orm::RuntimeErr::SqlxError(error) = error else {
+        return false;
+    };
+    match error.as_ref() {
+        Driver::Io(_)
+        | Driver::Tls(_)
+        | Driver::PoolTimedOut
+        | Driver::PoolClosed
+        | Driver::WorkerCrashed => true,
+        // 08: connection failures. 53: no room for more, or no memory or disk.
+        // 57P: the server is stopping or starting.
+        Driver::Database(error) => error
+            .code()
+            .is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class))),
+        _ => false,
+    }
+}
+
+/// Whether the database gave up a statement: too long, or in another's way.
+/// The same again may succeed.
+pub fn is_too_slow(error: &sea_orm::DbErr) -> bool {
+    use sea_orm::sqlx::Error as Driver;
+    let (sea_orm::DbErr::Exec(sea_orm::RuntimeErr::SqlxError(error))
+    | sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    match error.as_ref() {
+        // Cancelled by a time-out; serialisation failure; deadlock; lock not available.
+        Driver::Database(error) => {
+            error.code().is_some_and(|code| ["57014", "40001", "40P01", "55P03"].contains(&code.as_ref()))
+        }
+        _ => false,
+    }
+}

@@ -5,25 +5,25 @@
 //! [`PUBLIC`] list.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::middleware::from_fn_with_state;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
-use uuid::Uuid;
 
 use crate::auth::Gate;
 use crate::error::{CanFail, Error};
-use crate::server::health;
+use crate::idempotency::{Keeper, Kind, Rule};
+use crate::server::{health, identified, metrics};
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
-use crate::web::problem::REQUEST_ID;
-use crate::{auth, chat, conversation, feedback, knowledge, memory};
+use crate::{auth, chat, conversation, feedback, idempotency, knowledge, memory, web};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -33,6 +33,7 @@ pub const PUBLIC: &[&str] = &[
     "/health",
     "/health/live",
     "/health/ready",
+    "/metrics",
     "/api/health",
     "/api/v1/health",
     "/api/v1/auth/register",
@@ -45,7 +46,18 @@ pub const PUBLIC: &[&str] = &[
     "/docs/{*rest}",
 ];
 
-const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(idempotency::HEADER);
+
+/// Routes that heed `Idempotency-Key`: those that create.
+pub const IDEMPOTENT: &[Rule] = &[
+    Rule { path: "/api/v1/chat/conversations", kind: Kind::Kept },
+    Rule { path: "/api/v1/chat/conversations/{id}/send", kind: Kind::Turn },
+    Rule { path: "/api/v1/chat/send", kind: Kind::Turn },
+    Rule { path: "/api/v1/knowledge/sources", kind: Kind::Kept },
+    Rule { path: "/api/v1/knowledge/sources/batch", kind: Kind::Kept },
+    Rule { path: "/api/v1/memories", kind: Kind::Kept },
+    Rule { path: "/api/v1/memories/batch", kind: Kind::Kept },
+];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -97,10 +109,21 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
         .nest(BASE, api())
         .split_for_parts();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    for rule in IDEMPOTENT {
+        let creating = document.paths.paths.get_mut(rule.path).and_then(|path| path.post.as_mut());
+        let Some(creating) = creating else { continue };
+        let parameter = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .description(Some("1 to 255 visible characters; the same request under the same key within 24 h is done once"))
+            .build();
+        creating.parameters.get_or_insert_default().push(RefOr::T(parameter));
+    }
     (router, document)
 }
 
@@ -114,46 +137,25 @@ pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
     let gate = Gate { state: state.clone(), public: PUBLIC };
+    let keeper =
+        Keeper { state: state.clone(), rules: IDEMPOTENT, json_limit: limit, upload_limit: limit };
     routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/api/health", axum::routing::get(health::health))
         .route("/api/v1/health", axum::routing::get(health::health))
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(keeper, idempotency::keep))
         .layer(from_fn_with_state(gate, auth::require_user))
         .layer(DefaultBodyLimit::max(limit))
         .layer(axum::Extension(BodyLimit(limit)))
         .layer(cors(&state))
-        .layer(from_fn(identified))
+        .layer(web::panic::layer(state.metrics.clone()))
+        .layer(from_fn_with_state(state.metrics.clone(), identified::identified))
         .with_state(state)
 }
 
 async fn wrong_method(method: Method) -> Error {
     Error::MethodNotAllowed(method.to_string())
-}
-
-/// Gives each request an id, which its log lines, problems and answer carry.
-async fn identified(request: Request, next: Next) -> Response {
-    let id = request
-        .headers()
-        .get(REQUEST_ID_HEADER)
-        .and_then(|value| value.to_str().ok())
-        .filter(|id| is_harmless(id))
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
-    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
-    let started = tokio::time::Instant::now();
-    let answer = REQUEST_ID.scope(id.clone(), next.run(request));
-    let mut response = tracing::Instrument::instrument(answer, span.clone()).await;
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID_HEADER, value);
-    }
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| tracing::info!(status = response.status().as_u16(), duration_ms, "answered"));
-    response
-}
-
-/// A caller's id goes into log lines, so it is short and plain.
-fn is_harmless(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The configured origins; while embedded, any page of this machine.
@@ -171,8 +173,8 @@ fn cors(state: &AppState) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
-        .expose_headers([REQUEST_ID_HEADER])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, IDEMPOTENCY_KEY])
+        .expose_headers([identified::HEADER, idempotency::REPLAYED.0])
 }
 
 fn is_loopback_origin(origin: &HeaderValue) -> bool {

@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::db::{AiDb, CoreDb, Databases, Mode, settings};
 use crate::error::{Context, Result};
 use crate::llm::LanguageModels;
+use crate::telemetry::metrics::Metrics;
 use crate::web::live::LiveLogs;
 
 /// The application's shared state.
@@ -32,6 +33,8 @@ pub struct AppState {
     pub signing_key: Arc<SecretSlice<u8>>,
     /// Turns running in this process.
     pub live: LiveLogs,
+    /// What this process counts.
+    pub metrics: Metrics,
     /// Work that outlives its request; shutdown waits for it.
     pub tasks: TaskTracker,
     /// Cancelled when the process begins to stop.
@@ -50,6 +53,7 @@ impl AppState {
             models,
             signing_key,
             live: LiveLogs::default(),
+            metrics: Metrics::new(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         })

@@ -123,6 +123,7 @@ pub async fn register(
     Json(request): Json<RegisterRequest>,
 ) -> Result<(StatusCode, Json<UserView>)> {
     register::require_registration_open(&state.settings)?;
+    state.core.promptly(state.core.ping()).await?;
     let new = NewUser {
         email: request.email,
         password: request.password,

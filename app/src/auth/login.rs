@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// address get the same answer after the same work; that an account is
 /// disabled is told only to whoever knows its password.
 pub(super) async fn authenticate(core: &CoreDb, email: &str, password: &SecretString) -> Result<user::Model> {
-    let user = queries::by_email(core, email).await?;
+    let user = core.promptly(queries::by_email(core, email)).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     // No connection is held here: hashing waits for a core.
     let matches = password::verify(password, hash).await?;

@@ -1,10 +1,11 @@
 //! One turn, from the stored question to the stored answer.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use entity::core::message::Status;
 use entity::ids::{ConversationId, MessageId};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -80,7 +81,9 @@ async fn keep_lease(turn: &Turn) {
 
 async fn write(turn: &Turn, mut log: TurnLog) {
     let mut draft = Draft::default();
-    let outcome = produce(turn, &mut log, &mut draft).await;
+    // A panic is a failure of this turn, and its client hears of it at once.
+    let outcome = AssertUnwindSafe(produce(turn, &mut log, &mut draft)).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("writing an answer", "it panicked")));
     let error = match outcome {
         Ok(()) => None,
         Err(error) => {
@@ -88,9 +91,11 @@ async fn write(turn: &Turn, mut log: TurnLog) {
             Some(error)
         }
     };
+    let outcome = if error.is_none() { "complete" } else { "failed" };
     finish(turn, &mut log, draft, error.as_ref())
         .await
         .can_fail("its lease will run out and the turn be marked interrupted");
+    turn.state.metrics.turn_ended(outcome, turn.started_at.elapsed());
 }
 
 /// Retrieves, asks and streams.
@@ -172,6 +177,7 @@ impl Draft {
         }
         if self.first_token_ms.is_none() {
             self.first_token_ms = Some(elapsed_ms(turn.started_at));
+            turn.state.metrics.first_token(turn.started_at.elapsed());
         }
         self.text.push_str(text);
         log.text(text);

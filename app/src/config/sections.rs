@@ -219,6 +219,8 @@ pub struct Telemetry {
     pub log_level: String,
     /// Shape of the lines.
     pub log_format: LogFormat,
+    /// Opens `/metrics` to others than this machine.
+    pub metrics_key: Option<SecretString>,
 }
 
 /// Shape of the log lines.

@@ -31,10 +31,11 @@ const PLAIN: &[(&str, &str)] = &[
     ("WORKERS", "jobs.workers"),
     ("LOG_LEVEL", "telemetry.log_level"),
     ("LOG_FORMAT", "telemetry.log_format"),
+    ("METRICS_KEY", "telemetry.metrics_key"),
 ];
 
 /// Names whose value may also come from a file, `NAME_FILE`, and is never shown.
-const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY"];
+const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY", "METRICS_KEY"];
 
 /// Keys that hold a comma-separated list when they come from the environment.
 const LISTS: &[&str] = &["http.cors_origins"];

@@ -6,6 +6,7 @@ use super::{AppEnv, Settings};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
+const METRICS_KEY_CHARACTERS_MIN: usize = 16;
 
 pub(super) fn check(settings: &Settings) -> Result<()> {
     ranges(settings)?;
@@ -46,15 +47,19 @@ fn ranges(settings: &Settings) -> Result<()> {
 }
 
 fn secrets(settings: &Settings) -> Result<()> {
-    let Some(secret) = &settings.auth.jwt_secret else {
-        return Ok(());
-    };
-    let length = secret.expose_secret().chars().count();
-    if length < JWT_SECRET_CHARACTERS_MIN {
-        return Err(Error::startup(
-            format!("JWT_SECRET has {length} characters, at least {JWT_SECRET_CHARACTERS_MIN} are needed"),
-            "make one with `openssl rand -base64 48`",
-        ));
+    let checks = [
+        ("JWT_SECRET", &settings.auth.jwt_secret, JWT_SECRET_CHARACTERS_MIN),
+        ("METRICS_KEY", &settings.telemetry.metrics_key, METRICS_KEY_CHARACTERS_MIN),
+    ];
+    for (name, secret, needed) in checks {
+        let Some(secret) = secret else { continue };
+        let length = secret.expose_secret().chars().count();
+        if length < needed {
+            return Err(Error::startup(
+                format!("{name} has {length} characters, at least {needed} are needed"),
+                "make one with `openssl rand -base64 48`",
+            ));
+        }
     }
     Ok(())
 }

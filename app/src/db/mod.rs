@@ -9,6 +9,7 @@ pub mod embedded;
 mod handle;
 mod lock;
 pub mod migrate;
+mod patience;
 mod preflight;
 pub mod settings;
 pub mod space;

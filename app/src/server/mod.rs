@@ -2,6 +2,8 @@
 //! and stops gracefully.
 
 pub mod health;
+pub mod identified;
+pub mod metrics;
 mod schedule;
 mod start;
 

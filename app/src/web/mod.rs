@@ -3,6 +3,7 @@
 pub mod extract;
 pub mod live;
 pub mod page;
+pub mod panic;
 pub mod problem;
 pub mod text;
 

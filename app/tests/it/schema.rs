@@ -17,9 +17,10 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 9] = [
+const CORE_TABLES: [&str; 10] = [
     "citations",
     "conversations",
+    "idempotency_keys",
     "jobs",
     "message_events",
     "messages",
@@ -161,6 +162,7 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::message_event::Entity, &[]).await;
     check(app.core(), core::citation::Entity, &[]).await;
     check(app.core(), core::job::Entity, &[]).await;
+    check(app.core(), core::idempotency_key::Entity, &[]).await;
     check(app.ai(), ai::embedding_space::Entity, &[]).await;
     check(app.ai(), ai::feedback::Entity, &[]).await;
     check(app.ai(), ai::kb_source::Entity, &["audience"]).await;

@@ -2,6 +2,7 @@
 
 pub mod citation;
 pub mod conversation;
+pub mod idempotency_key;
 pub mod job;
 pub mod message;
 pub mod message_event;

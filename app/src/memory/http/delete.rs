@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::auth::CurrentUser;
 use crate::error::{Error, Result};
+use crate::idempotency;
 use crate::memory::edit::forget;
 use crate::memory::queries;
 use crate::state::AppState;
@@ -48,6 +49,7 @@ pub async fn delete(
     user: CurrentUser,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode> {
+    idempotency::forget(&state.core, user.id, id).await?;
     forget(&state, &user, MemoryId(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -69,6 +71,9 @@ pub async fn delete_all(
 ) -> Result<Json<Deleted>> {
     if !query.confirm {
         return Err(Error::field("confirm", "must be true: this deletes all your memories"));
+    }
+    for path_end in ["/memories", "/memories/batch"] {
+        idempotency::forget_made_at(&state.core, user.id, path_end).await?;
     }
     let deleted = queries::delete_own(&state.ai, user.id).await?;
     Ok(Json(Deleted { deleted }))

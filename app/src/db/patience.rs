@@ -1,0 +1,36 @@
+//! How long a request waits for core before it is told so.
+//!
+//! The pool itself waits longer: work in the background may. A request's first
+//! word with core goes through here, so that a core that is away, or whose
+//! connections are all taken, is a clear answer within seconds.
+
+use std::time::Duration;
+
+use super::handle::{CoreDb, PoolState};
+use crate::error::{Cause, Error, Result};
+
+/// Longest wait of a request for its first answer from core.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl CoreDb {
+    /// Does `work` on core, or says within seconds why that cannot be done now:
+    /// 503 `core_unavailable`, or `core_busy` when all connections are taken.
+    pub async fn promptly<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(Err(Error::Database(error))) if crate::error::is_away(&error) => {
+                Err(outage(self.pool_state(), error.into()))
+            }
+            Ok(outcome) => outcome,
+            Err(elapsed) => Err(outage(self.pool_state(), elapsed.into())),
+        }
+    }
+}
+
+fn outage(pool: PoolState, cause: Cause) -> Error {
+    let (code, detail) = if pool.in_use() >= pool.max {
+        ("core_busy", "all connections to the core database are in use; try again shortly")
+    } else {
+        ("core_unavailable", "the core database is not available; try again shortly")
+    };
+    Error::Unavailable { code, detail: detail.to_owned(), source: Some(cause) }
+}
