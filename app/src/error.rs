@@ -152,6 +152,17 @@ impl Error {
         Self::Startup { problem: problem.into(), remedy: remedy.into() }
     }
 
+    /// Whether a database cannot be reached, as opposed to refusing a statement.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Database(error) if is_away(error))
+    }
+
+    /// Whether the database gave a statement up: it took too long, or stood in
+    /// another's way. The same again may succeed.
+    pub fn is_given_up(&self) -> bool {
+        matches!(self, Self::Database(error) if is_given_up(error))
+    }
+
     /// A failure nobody outside can do anything about.
     pub fn internal(context: &'static str, source: impl Into<Cause>) -> Self {
         Self::Internal { context, source: source.into() }
@@ -190,8 +201,7 @@ fn summary(errors: &[FieldError]) -> String {
     errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ")
 }
 
-/// Whether the database cannot be reached, as opposed to refusing a statement.
-pub fn is_away(error: &sea_orm::DbErr) -> bool {
+fn is_away(error: &sea_orm::DbErr) -> bool {
     match error {
         sea_orm::DbErr::ConnectionAcquire(_) | sea_orm::DbErr::Conn(_) => true,
         sea_orm::DbErr::Exec(runtime) | sea_orm::DbErr::Query(runtime) => is_driver_away(runtime),
@@ -219,9 +229,7 @@ fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
     }
 }
 
-/// Whether the database gave up a statement: too long, or in another's way.
-/// The same again may succeed.
-pub fn is_too_slow(error: &sea_orm::DbErr) -> bool {
+fn is_given_up(error: &sea_orm::DbErr) -> bool {
     use sea_orm::sqlx::Error as Driver;
     let (sea_orm::DbErr::Exec(sea_orm::RuntimeErr::SqlxError(error))
     | sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(error))) = error

@@ -166,7 +166,7 @@ async fn follow(
         }
     }
     draft.add(turn, log, &filter.finish(), &[], retrieved);
-    Ok(())
+    answer::has_words(&draft.text)
 }
 
 impl Draft {

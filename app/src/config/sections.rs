@@ -55,6 +55,8 @@ pub struct Database {
     pub core_acquire_timeout_s: u64,
     /// Longest wait for an ai connection.
     pub ai_acquire_timeout_s: u64,
+    /// Longest wait for a transaction on ai.
+    pub ai_wait_ms: u64,
     /// Age at which a connection is replaced.
     pub max_lifetime_s: u64,
     /// Longest statement.
@@ -125,6 +127,8 @@ pub struct Models {
     pub first_token_timeout_s: u64,
     /// Between two events.
     pub idle_timeout_s: u64,
+    /// A whole streamed answer.
+    pub answer_timeout_s: u64,
     /// Whole request, calls that do not stream.
     pub request_timeout_s: u64,
     /// Before the first token.

@@ -17,9 +17,7 @@ impl CoreDb {
     /// 503 `core_unavailable`, or `core_busy` when all connections are taken.
     pub async fn promptly<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         match tokio::time::timeout(PATIENCE, work).await {
-            Ok(Err(Error::Database(error))) if crate::error::is_away(&error) => {
-                Err(outage(self.pool_state(), error.into()))
-            }
+            Ok(Err(error)) if error.is_outage() => Err(outage(self.pool_state(), error.into())),
             Ok(outcome) => outcome,
             Err(elapsed) => Err(outage(self.pool_state(), elapsed.into())),
         }
@@ -27,7 +25,7 @@ impl CoreDb {
 }
 
 fn outage(pool: PoolState, cause: Cause) -> Error {
-    let (code, detail) = if pool.in_use() >= pool.max {
+    let (code, detail) = if pool.is_exhausted() {
         ("core_busy", "all connections to the core database are in use; try again shortly")
     } else {
         ("core_unavailable", "the core database is not available; try again shortly")

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
 
-use crate::error::{Error, FieldError, is_away, is_too_slow};
+use crate::error::{Error, FieldError};
 
 /// The media type of every error body.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -83,7 +83,7 @@ impl Error {
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database(error) if is_away(error) || is_too_slow(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(_) if self.is_outage() || self.is_given_up() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -104,8 +104,8 @@ impl Error {
             Self::TooLarge { .. } => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::Invalid(_) => "invalid_field",
-            Self::Database(error) if is_away(error) => "database_unavailable",
-            Self::Database(error) if is_too_slow(error) => "database_timeout",
+            Self::Database(_) if self.is_outage() => "database_unavailable",
+            Self::Database(_) if self.is_given_up() => "database_timeout",
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => "internal",
         }
     }
@@ -113,8 +113,8 @@ impl Error {
     fn problem(&self) -> Problem {
         let status = self.status();
         let detail = match self {
-            Self::Database(error) if is_away(error) => "a database is not available".to_owned(),
-            Self::Database(error) if is_too_slow(error) => {
+            Self::Database(_) if self.is_outage() => "a database is not available".to_owned(),
+            Self::Database(_) if self.is_given_up() => {
                 "the database gave the statement up, it took too long; try again".to_owned()
             }
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => {
