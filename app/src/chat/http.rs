@@ -24,7 +24,7 @@ use crate::idempotency::{Attempt, REPLAYED};
 use crate::llm::Usage;
 use crate::state::AppState;
 use crate::web::live::Entry;
-use crate::web::text::not_blank;
+use crate::web::text::{fields_within, not_blank};
 use crate::web::{Json, Path, Problems};
 
 /// A message to send.
@@ -35,8 +35,8 @@ pub struct SendRequest {
     #[garde(custom(not_blank))]
     #[schema(max_length = 32000)]
     pub content: String,
-    /// What the user is looking at: `page_hint`, `route`, `portfolio_id`, `selection`.
-    #[garde(skip)]
+    /// What the user is looking at: `page_hint`, `route`, `portfolio_id`, `selection`; at most 16 KiB of JSON.
+    #[garde(inner(custom(is_storable)))]
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub ui_context: Option<serde_json::Map<String, serde_json::Value>>,
@@ -58,11 +58,18 @@ pub struct SendTextRequest {
     #[garde(custom(not_blank))]
     #[schema(max_length = 32000)]
     pub text: String,
-    /// What the user is looking at.
-    #[garde(skip)]
+    /// What the user is looking at, at most 16 KiB of JSON.
+    #[garde(inner(custom(is_storable)))]
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub ui_context: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Largest `ui_context`, in bytes of JSON.
+const CONTEXT_BYTES_MAX: usize = 16_384;
+
+fn is_storable<C>(context: &serde_json::Map<String, serde_json::Value>, _: &C) -> garde::Result {
+    fields_within(context, CONTEXT_BYTES_MAX)
 }
 
 /// The answer in JSON mode.

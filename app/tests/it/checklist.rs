@@ -14,7 +14,7 @@ const CLAIMED: &[&str] = &[
     "P-DB-2", "P-DB-3", "P-DB-4", "P-DB-5", "P-DB-6",
 ];
 
-fn test_functions() -> BTreeSet<String> {
+pub(crate) fn test_functions() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join("tests/it"), root.join("src")];
     let mut found = BTreeSet::new();

@@ -28,6 +28,11 @@ impl TestUser {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same user at another replica.
+    pub(crate) fn at(&self, router: Router) -> Self {
+        Self { router, ..self.clone() }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> TestResponse {
         self.request(Method::GET, path, None, &[]).await
     }
@@ -67,7 +72,7 @@ impl TestUser {
         self.post(&path, json!({ "content": content })).await.events()
     }
 
-    /// Any request. A path that begins with `/api`, `/health`, `/docs` or `/openapi` is taken as it is.
+    /// Any request. A path that begins with `/api`, `/health`, `/docs`, `/openapi` or `/metrics` is taken as it is.
     pub(crate) async fn request(
         &self,
         method: Method,
@@ -75,7 +80,7 @@ impl TestUser {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> TestResponse {
-        let whole = ["/api", "/health", "/docs", "/openapi"].iter().any(|start| path.starts_with(start));
+        let whole = ["/api", "/health", "/docs", "/openapi", "/metrics"].iter().any(|start| path.starts_with(start));
         let uri = if whole { path.to_owned() } else { format!("/api/v1{path}") };
         let mut request = Request::builder().method(method).uri(uri);
         if let Some(token) = &self.token {

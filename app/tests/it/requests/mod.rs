@@ -1,0 +1,8 @@
+//! What comes in and what goes wrong: one clear problem each.
+
+mod bad_input;
+mod metrics;
+mod outages;
+mod panics;
+mod proxy;
+mod secrets;
