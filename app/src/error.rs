@@ -222,9 +222,9 @@ fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
         | Driver::WorkerCrashed => true,
         // 08: connection failures. 53: no room for more, or no memory or disk.
         // 57P: the server is stopping or starting.
-        Driver::Database(error) => error
-            .code()
-            .is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class))),
+        Driver::Database(error) => {
+            error.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
+        }
         _ => false,
     }
 }

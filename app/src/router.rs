@@ -6,8 +6,9 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
@@ -120,7 +121,9 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         let parameter = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
-            .description(Some("1 to 255 visible characters; the same request under the same key within 24 h is done once"))
+            .description(Some(
+                "1 to 255 visible characters; the same request under the same key within 24 h is done once",
+            ))
             .build();
         creating.parameters.get_or_insert_default().push(RefOr::T(parameter));
     }
@@ -137,10 +140,9 @@ pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
     let gate = Gate { state: state.clone(), public: PUBLIC };
-    let keeper =
-        Keeper { state: state.clone(), rules: IDEMPOTENT, json_limit: limit, upload_limit: limit };
+    let keeper = Keeper { state: state.clone(), rules: IDEMPOTENT, json_limit: limit, upload_limit: limit };
     routes
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .merge(documentation(document))
         .route("/api/health", axum::routing::get(health::health))
         .route("/api/v1/health", axum::routing::get(health::health))
         .method_not_allowed_fallback(wrong_method)
@@ -152,6 +154,15 @@ pub fn build(state: AppState) -> Router {
         .layer(web::panic::layer(state.metrics.clone()))
         .layer(from_fn_with_state(state.metrics.clone(), identified::identified))
         .with_state(state)
+}
+
+/// The document and its page. A page that it does not have is a problem too.
+fn documentation(document: utoipa::openapi::OpenApi) -> Router<AppState> {
+    let pages = Router::from(SwaggerUi::new("/docs").url("/openapi.json", document));
+    pages.layer(map_response(async |response: Response| match response.status() {
+        StatusCode::NOT_FOUND => Error::NotFound("page").into_response(),
+        _ => response,
+    }))
 }
 
 async fn wrong_method(method: Method) -> Error {

@@ -4,8 +4,8 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::retrieve::Retrieved;
-use crate::llm::extractive::{self, Recollection};
 use crate::error::{Error, Result};
+use crate::llm::extractive::{self, Recollection};
 use crate::llm::{ChatDelta, ChatRequest, ChatStream, ModelError, Usage};
 use crate::state::AppState;
 

@@ -90,7 +90,10 @@ impl Follower {
     async fn read(&mut self) {
         if let Err(error) = self.try_read().await {
             tracing::warn!(%error, message.id = %self.id, "a turn cannot be followed");
-            self.close("core_unavailable", "the core database is not available; the answer goes on without it");
+            self.close(
+                "core_unavailable",
+                "the core database is not available; the answer goes on without it",
+            );
         }
     }
 
@@ -135,7 +138,9 @@ impl Follower {
                 let done = json!({ "content": message.content, "usage": usage(&message), "latency_ms": message.latency_ms });
                 self.push("done", done);
             }
-            Status::Failed => self.push("error", message.error.unwrap_or_else(|| json!({ "code": "internal" }))),
+            Status::Failed => {
+                self.push("error", message.error.unwrap_or_else(|| json!({ "code": "internal" })))
+            }
             Status::Interrupted | Status::Cancelled | Status::Streaming => {
                 self.close("turn_interrupted", "the turn was interrupted; send again");
             }

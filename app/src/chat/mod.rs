@@ -11,6 +11,7 @@ mod citations;
 mod events;
 mod follow;
 pub mod http;
+mod lease;
 mod markers;
 mod prompt;
 mod queries;

@@ -134,10 +134,7 @@ pub(super) async fn append_events(
 }
 
 /// How far a message is, and whether its lease is alive.
-pub(super) async fn standing(
-    core: &impl CoreConn,
-    id: MessageId,
-) -> Result<Option<(message::Status, bool)>> {
+pub(super) async fn standing(core: &impl CoreConn, id: MessageId) -> Result<Option<(message::Status, bool)>> {
     let found = message::Entity::find_by_id(id)
         .select_only()
         .column(message::Column::Status)
@@ -162,7 +159,8 @@ pub(super) async fn events_after(
         .limit(limit)
         .all(core)
         .await?;
-    let entry = |row: message_event::Model| Entry { seq: row.seq, event: row.event, data: Arc::new(row.data) };
+    let entry =
+        |row: message_event::Model| Entry { seq: row.seq, event: row.event, data: Arc::new(row.data) };
     Ok(rows.into_iter().map(entry).collect())
 }
 

@@ -15,7 +15,7 @@ use super::events::{TurnLog, lease_lost};
 use super::markers::{Marker, MarkerFilter};
 use super::queries::Ending;
 use super::retrieve::{self, Retrieved};
-use super::{citations, prompt, queries};
+use super::{citations, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{CanFail, Error, Result};
@@ -57,25 +57,11 @@ struct Draft {
 pub(super) async fn run(turn: Turn, writer: Writer) {
     let log = TurnLog::new(turn.state.core.clone(), turn.assistant_message_id, turn.lease_owner, writer);
     let work = write(&turn, log);
-    let lost = keep_lease(&turn);
+    let life = Duration::from_secs(turn.state.settings.chat.lease_s);
+    let lost = lease::keep(&turn.state.core, turn.assistant_message_id, turn.lease_owner, life);
     tokio::select! {
         () = work => {}
         () = lost => tracing::warn!(message.id = %turn.assistant_message_id, "the turn's lease was lost"),
-    }
-}
-
-/// Prolongs the lease until it is lost.
-async fn keep_lease(turn: &Turn) {
-    let lease = Duration::from_secs(turn.state.settings.chat.lease_s);
-    loop {
-        tokio::time::sleep(lease / 3).await;
-        let prolonged =
-            queries::prolong(&turn.state.core, turn.assistant_message_id, turn.lease_owner, lease);
-        match prolonged.await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => tracing::warn!(%error, "the turn's lease could not be prolonged"),
-        }
     }
 }
 

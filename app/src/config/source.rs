@@ -121,7 +121,9 @@ fn config_files() -> Result<Vec<std::path::PathBuf>> {
 fn wrong_value(error: &ConfigError, env: &Env) -> Error {
     let mut problem = error.to_string();
     let hidden = SECRETS.iter().copied().chain(ADDRESSES.iter().copied());
-    for value in hidden.filter_map(|name| env.get(name)).map(|value| value.trim()).filter(|value| !value.is_empty()) {
+    for value in
+        hidden.filter_map(|name| env.get(name)).map(|value| value.trim()).filter(|value| !value.is_empty())
+    {
         problem = problem.replace(value, "[redacted]");
     }
     for (name, key) in PLAIN {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::handle::{CoreDb, PoolState};
+use super::handle::CoreDb;
 use crate::error::{Cause, Error, Result};
 
 /// Longest wait of a request for its first answer from core.
@@ -17,18 +17,22 @@ impl CoreDb {
     /// 503 `core_unavailable`, or `core_busy` when all connections are taken.
     pub async fn promptly<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         match tokio::time::timeout(PATIENCE, work).await {
-            Ok(Err(error)) if error.is_outage() => Err(outage(self.pool_state(), error.into())),
+            Ok(Err(error)) if error.is_outage() => Err(unavailable(error.into())),
             Ok(outcome) => outcome,
-            Err(elapsed) => Err(outage(self.pool_state(), elapsed.into())),
+            Err(elapsed) if self.pool_state().is_exhausted() => Err(Error::Unavailable {
+                code: "core_busy",
+                detail: "all connections to the core database are in use; try again shortly".to_owned(),
+                source: Some(elapsed.into()),
+            }),
+            Err(elapsed) => Err(unavailable(elapsed.into())),
         }
     }
 }
 
-fn outage(pool: PoolState, cause: Cause) -> Error {
-    let (code, detail) = if pool.is_exhausted() {
-        ("core_busy", "all connections to the core database are in use; try again shortly")
-    } else {
-        ("core_unavailable", "the core database is not available; try again shortly")
-    };
-    Error::Unavailable { code, detail: detail.to_owned(), source: Some(cause) }
+fn unavailable(cause: Cause) -> Error {
+    Error::Unavailable {
+        code: "core_unavailable",
+        detail: "the core database is not available; try again shortly".to_owned(),
+        source: Some(cause),
+    }
 }

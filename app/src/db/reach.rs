@@ -104,7 +104,7 @@ impl AiDb {
     }
 
     fn unavailable(&self, source: Option<Error>) -> Error {
-        let (code, detail) = if self.pool_state().is_exhausted() {
+        let (code, detail) = if source.is_none() && self.pool_state().is_exhausted() {
             ("ai_busy", "all connections to the ai database are in use; try again shortly")
         } else {
             (

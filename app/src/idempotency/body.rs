@@ -104,8 +104,7 @@ impl Pieces {
     async fn next(&mut self) -> Result<Option<Bytes>> {
         let Some(piece) = self.stream.next().await else { return Ok(None) };
         let piece = piece.map_err(|error| Error::Malformed(format!("the body cannot be read: {error}")))?;
-        self.left =
-            self.left.checked_sub(piece.len()).ok_or(Error::TooLarge { limit_bytes: self.limit })?;
+        self.left = self.left.checked_sub(piece.len()).ok_or(Error::TooLarge { limit_bytes: self.limit })?;
         Ok(Some(piece))
     }
 }
@@ -155,7 +154,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         let value = format!("multipart/form-data; boundary={boundary}").parse().unwrap();
         headers.insert(header::CONTENT_TYPE, value);
-        let body = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n{text}\r\n--{boundary}--\r\n");
+        let body = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n{text}\r\n--{boundary}--\r\n"
+        );
         (headers, body)
     }
 

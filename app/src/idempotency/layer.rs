@@ -166,8 +166,9 @@ async fn settle(core: &CoreDb, kind: Kind, lease: Lease, response: Response) -> 
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let bytes =
-        to_bytes(body, usize::try_from(KEPT_BYTES_MAX).unwrap_or(usize::MAX)).await.context("keeping an answer")?;
+    let bytes = to_bytes(body, usize::try_from(KEPT_BYTES_MAX).unwrap_or(usize::MAX))
+        .await
+        .context("keeping an answer")?;
     let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let answer = Answer {
         status: status.as_u16(),

@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use entity::core::idempotency_key as row;
 use entity::ids::UserId;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
 use uuid::Uuid;
 
 use crate::db::{CoreConn, CoreDb};
 use crate::error::{Error, Result};
 
 /// Life of a lease. A request prolongs its own while it runs.
-pub(super) const LEASE: Duration = Duration::from_secs(30);
+pub(super) const LEASE: Duration = Duration::from_secs(15);
 /// Times a claim is tried when rows come and go.
 const CLAIMS_MAX: u32 = 5;
 /// Rows a run of [`delete_expired`] deletes at most.

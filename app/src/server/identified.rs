@@ -32,8 +32,7 @@ pub async fn identified(
     let span = tracing::info_span!("request", request_id = %id, %method, path = request.uri().path());
     let started = Instant::now();
     let running = metrics.request();
-    let mut response =
-        REQUEST_ID.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
+    let mut response = REQUEST_ID.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
     drop(running);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);

@@ -71,16 +71,14 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
         return Err(Error::field("body", "must be an object, not a list"));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let field = error.path().to_string();
-        match error.inner().classify() {
-            serde_json::error::Category::Data => Error::field(
-                if field == "." { "body".to_owned() } else { field },
-                strip_position(&error.inner().to_string()),
-            ),
+    let value =
+        serde_path_to_error::deserialize(&mut reader).map_err(|error| match error.inner().classify() {
+            serde_json::error::Category::Data => {
+                let message = strip_position(&error.inner().to_string());
+                Error::field(field_of(error.path(), &message, "body"), message)
+            }
             _ => Error::Malformed(format!("the body is not valid JSON: {}", error.inner())),
-        }
-    })?;
+        })?;
     reader.end().map_err(|error| Error::Malformed(format!("the body is not valid JSON: {error}")))?;
     Ok(value)
 }
@@ -95,12 +93,23 @@ where
         return Err(Error::field("item", "must be an object"));
     }
     let value = serde_path_to_error::deserialize(value).map_err(|error| {
-        let field = error.path().to_string();
-        let field = if field == "." { "item".to_owned() } else { field };
-        Error::field(field, error.inner().to_string())
+        let message = error.inner().to_string();
+        Error::field(field_of(error.path(), &message, "item"), message)
     })?;
     validate(&value)?;
     Ok(value)
+}
+
+/// Which field an error is about. One that is missing stands in the words only.
+fn field_of(path: &serde_path_to_error::Path, message: &str, whole: &str) -> String {
+    let inside = path.iter().next().is_some();
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match (inside, missing) {
+        (true, Some(name)) => format!("{path}.{name}"),
+        (true, None) => path.to_string(),
+        (false, Some(name)) => name.to_owned(),
+        (false, None) => whole.to_owned(),
+    }
 }
 
 /// serde_json appends a position, which the path already says better.

@@ -135,7 +135,9 @@ async fn a_sent_message_is_asked_once_and_its_answer_is_given_again() {
     assert_eq!(whole["content"], "The answer.");
     assert_eq!(whole["user_message_id"], first[0].data["user_message_id"]);
     assert_eq!(whole["usage"]["total_tokens"], 7);
-    post(&user, &path, "k", json!({ "content": "something else" })).await.expect_wrong_field("Idempotency-Key");
+    post(&user, &path, "k", json!({ "content": "something else" }))
+        .await
+        .expect_wrong_field("Idempotency-Key");
     assert_eq!(server.requests().len(), 1);
 
     // After their day the events are gone; the stored text answers.
@@ -165,7 +167,7 @@ async fn a_repetition_while_the_answer_is_written_follows_it() {
     assert!(is_replayed(&second));
     let (first, second) = (first.await.unwrap().events(), second.events());
     assert_eq!(first, second);
-    assert_eq!(first.last().unwrap().data["content"], words.concat().trim_end());
+    assert_eq!(first.last().unwrap().data["content"], words.concat());
     assert_eq!(count(&app, "SELECT count(*) FROM conversations").await, 1);
 }
 
@@ -177,7 +179,8 @@ async fn a_repetition_on_another_replica_follows_it_too() {
     server.push(Script::reply(words).every(Duration::from_millis(100)));
     let app = with_model(&server).await;
     let user = app.user().await;
-    let replica = tandem::state::AppState { live: tandem::web::live::LiveLogs::default(), ..app.state.clone() };
+    let replica =
+        tandem::state::AppState { live: tandem::web::live::LiveLogs::default(), ..app.state.clone() };
     let elsewhere = user.at(tandem::router::build(replica));
     let conversation = user.conversation().await;
     let path = format!("/chat/conversations/{conversation}/send");
@@ -221,7 +224,7 @@ async fn a_crash_between_the_deed_and_its_answer_doubles_nothing() {
 
     as_after_a_crash(&app).await;
     let again = post(&user, "/chat/conversations", "k", body).await.expect(201);
-    assert_eq!(again, first);
+    assert_eq!((&again["id"], &again["created_at"]), (&first["id"], &first["created_at"]));
     assert_eq!(post(&user, &send, "k", question).await.events(), asked);
     assert_eq!(post(&user, "/memories", "k", memory).await.expect(200)["id"], remembered["id"]);
     assert_eq!(count(&app, "SELECT count(*) FROM conversations").await, 1);
@@ -237,7 +240,8 @@ async fn a_crash_before_the_deed_lets_the_next_one_do_it() {
     post(&user, "/chat/conversations", "k", body.clone()).await.expect(201);
     as_after_a_crash(&app).await;
     app.core().execute_unprepared("DELETE FROM conversations").await.unwrap();
-    let proposed = "SELECT count(*) FROM conversations AS c JOIN idempotency_keys AS k ON k.resource_id = c.id";
+    let proposed =
+        "SELECT count(*) FROM conversations AS c JOIN idempotency_keys AS k ON k.resource_id = c.id";
     post(&user, "/chat/conversations", "k", body.clone()).await.expect(201);
     assert_eq!(count(&app, proposed).await, 1, "the id that was decided before");
     // While a lease is alive nobody else may.
@@ -331,6 +335,12 @@ async fn what_is_deleted_takes_its_kept_answers_along_and_old_keys_go() {
     user.delete(&format!("/chat/conversations/{id}")).await;
     assert_eq!(keys(&app).await, 1);
     user.delete(&format!("/memories/{}", memory["id"].as_str().unwrap())).await;
+    assert_eq!(keys(&app).await, 0);
+    let source = json!({ "title": "Canaries", "text": "Canaries sing." });
+    let source = post(&user, "/knowledge/sources", "k", source).await.expect(202);
+    user.delete(&format!("/knowledge/sources/{}", source["id"].as_str().unwrap())).await;
+    post(&user, "/memories", "k", json!({ "content": "Canaries sing." })).await.expect(201);
+    user.delete("/memories?confirm=true").await;
     assert_eq!(keys(&app).await, 0);
 
     post(&user, "/chat/conversations", "k", json!({ "title": "Old" })).await.expect(201);

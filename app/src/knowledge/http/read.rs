@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::auth::{CurrentUser, Ownership};
 use crate::error::{Error, Result};
+use crate::idempotency;
 use crate::knowledge::queries::{self, Shown};
 use crate::state::AppState;
 use crate::web::page::{LIMIT_MAX, limit_default};
@@ -166,6 +167,7 @@ pub async fn delete_source(
         return Err(Error::NotFound("source"));
     }
     queries::empty_citations(&state.core, row.id).await?;
+    idempotency::forget(&state.core, user.id, row.id.0).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

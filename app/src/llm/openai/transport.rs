@@ -81,7 +81,8 @@ fn bounded(response: Response) -> Response {
     let mut left = ANSWER_BYTES_MAX;
     let body = response.bytes_stream().map(move |bytes| {
         let bytes = bytes.map_err(std::io::Error::other)?;
-        left = left.checked_sub(bytes.len()).ok_or_else(|| std::io::Error::other("an answer without an end"))?;
+        left =
+            left.checked_sub(bytes.len()).ok_or_else(|| std::io::Error::other("an answer without an end"))?;
         Ok::<_, std::io::Error>(bytes)
     });
     axum::http::Response::new(reqwest::Body::wrap_stream(body)).into()

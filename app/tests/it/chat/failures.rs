@@ -107,7 +107,8 @@ async fn what_is_no_stream_is_named() {
 #[tokio::test]
 async fn refusals_of_a_model_are_named() {
     fails(Script::status(500), "provider_refused", "").await;
-    fails(Script::raw(502, "<html>bad gateway</html>").content_type("text/html"), "provider_refused", "").await;
+    fails(Script::raw(502, "<html>bad gateway</html>").content_type("text/html"), "provider_refused", "")
+        .await;
     fails(Script::status(429).retry_after(90), "provider_rate_limited", "").await;
 }
 
@@ -120,7 +121,7 @@ async fn a_key_that_a_provider_repeats_is_not_shown() {
 #[tokio::test]
 async fn an_answer_without_a_word_is_a_failure() {
     fails(Script::reply([""; 0]), "provider_empty_answer", "").await;
-    fails(Script::reply(["  \n"]), "provider_empty_answer", "").await;
+    fails(Script::reply(["  \n"]), "provider_empty_answer", "  \n").await;
 }
 
 #[tokio::test]
@@ -135,7 +136,8 @@ async fn a_model_that_panics_fails_its_turn_at_once() {
             Box::pin(async { panic!("with a secret") })
         }
     }
-    let app = TestApp::with().models(|models| models.chat = Some(std::sync::Arc::new(Panicking))).start().await;
+    let app =
+        TestApp::with().models(|models| models.chat = Some(std::sync::Arc::new(Panicking))).start().await;
     let user = app.user().await;
     let conversation = user.conversation().await;
     let events = user.stream(&conversation, "go").await;
@@ -203,7 +205,8 @@ async fn lying_embeddings_are_refused_and_nothing_is_stored() {
     let user = app.user().await;
     let zeros = vec!["0"; 384].join(",");
     let data = |vectors: &[&str]| {
-        let rows: Vec<String> = vectors.iter().map(|vector| format!("{{\"embedding\": [{vector}]}}")).collect();
+        let rows: Vec<String> =
+            vectors.iter().map(|vector| format!("{{\"embedding\": [{vector}]}}")).collect();
         Script::raw(200, format!("{{\"data\": [{}]}}", rows.join(",")))
     };
     let nan = zeros.replacen('0', "1e999", 1);

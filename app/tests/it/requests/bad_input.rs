@@ -65,9 +65,16 @@ impl Operation {
     }
 }
 
-async fn send(user: &TestUser, method: &Method, path: &str, content_type: &str, body: Vec<u8>) -> TestResponse {
+async fn send(
+    user: &TestUser,
+    method: &Method,
+    path: &str,
+    content_type: &str,
+    body: Vec<u8>,
+) -> TestResponse {
     let token = user.token.as_ref().unwrap();
-    let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+    let mut request =
+        Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
     if !content_type.is_empty() {
         request = request.header("content-type", content_type);
     }
@@ -78,9 +85,11 @@ async fn send(user: &TestUser, method: &Method, path: &str, content_type: &str, 
 #[track_caller]
 fn is_problem(response: TestResponse, statuses: &[u16], what: &str) -> Value {
     assert!(statuses.contains(&response.status), "{what}: {} {}", response.status, response.body);
-    assert_eq!(response.headers["content-type"], "application/problem+json", "{what}");
+    let content_type = response.headers.get("content-type").map(|value| value.to_str().unwrap());
+    assert_eq!(content_type, Some("application/problem+json"), "{what}: {}", response.body);
     let id = response.headers["x-request-id"].to_str().unwrap().to_owned();
-    let problem: Value = serde_json::from_str(&response.body).unwrap_or_else(|_| panic!("{what}: {}", response.body));
+    let problem: Value =
+        serde_json::from_str(&response.body).unwrap_or_else(|_| panic!("{what}: {}", response.body));
     for field in ["type", "title", "detail", "code"] {
         assert!(!problem[field].as_str().unwrap_or_default().is_empty(), "{what}: no {field}: {problem}");
     }
@@ -129,7 +138,7 @@ async fn a_body_that_cannot_be_read_is_one_problem_on_every_route() {
             ("text", "text/plain", b"{}".to_vec(), &[415]),
             ("a form", "application/x-www-form-urlencoded", b"a=b".to_vec(), &[415]),
             ("nothing", json, Vec::new(), &[400]),
-            ("half an object", json, b"{\"title\": ".to_vec(), &[400]),
+            ("half an object", json, b"{\"".to_vec(), &[400]),
             ("two objects", json, b"{} {}".to_vec(), &[400, 422]),
             ("no JSON", json, b"<html>".to_vec(), &[400]),
             ("no UTF-8", json, b"{\"title\": \"\xff\xfe\"}".to_vec(), &[400, 422]),
@@ -274,7 +283,11 @@ async fn nul_and_wrong_types_and_lengths_are_named_and_nothing_is_written() {
         ("/knowledge/sources", json!({ "title": "x", "text": "x", "external_id": nul }), "external_id"),
         ("/knowledge/sources", json!({ "title": "x", "text": "x", "scope": "s".repeat(101) }), "scope"),
         ("/knowledge/sources", json!({ "title": "x", "text": "x", "metadata": { "a": nul } }), "metadata"),
-        ("/knowledge/sources", json!({ "title": "x", "text": "x", "media_type": "application/x-evil" }), "media_type"),
+        (
+            "/knowledge/sources",
+            json!({ "title": "x", "text": "x", "media_type": "application/x-evil" }),
+            "media_type",
+        ),
         ("/knowledge/sources/batch", json!({ "items": [] }), "items"),
         ("/knowledge/sources/batch", json!({ "items": vec![json!({}); 501] }), "items"),
         ("/knowledge/sources/batch", json!({ "items": {} }), "items"),
@@ -295,14 +308,20 @@ async fn nul_and_wrong_types_and_lengths_are_named_and_nothing_is_written() {
         ("/auth/login", json!({ "email": "x", "password": "p".repeat(129) }), "password"),
         ("/auth/register", json!({ "email": "no address", "password": "long enough" }), "email"),
         ("/auth/register", json!({ "email": "a@example.com", "password": "short" }), "password"),
-        ("/auth/register", json!({ "email": "a@example.com", "password": "long enough", "full_name": nul }), "full_name"),
+        (
+            "/auth/register",
+            json!({ "email": "a@example.com", "password": "long enough", "full_name": nul }),
+            "full_name",
+        ),
     ] {
         let what = format!("{path} {}", body.to_string().chars().take(80).collect::<String>());
         let problem = is_problem(user.post(path, body).await, &[422], &what);
         let errors = problem["errors"].as_array().unwrap();
         let named = errors.iter().any(|error| {
             let given = error["field"].as_str().unwrap();
-            given == field || given.starts_with(&format!("{field}.")) || given.starts_with(&format!("{field}["))
+            given == field
+                || given.starts_with(&format!("{field}."))
+                || given.starts_with(&format!("{field}["))
         });
         assert!(named, "{what}: {field} is not named: {problem}");
     }
@@ -319,7 +338,8 @@ async fn a_wrong_vector_names_both_lengths_and_a_value_that_is_none() {
     let app = TestApp::start().await;
     let user = app.user().await;
     for path in ["/knowledge/search", "/memories/search"] {
-        let problem = user.post(path, json!({ "embedding": [0.1, 0.2] })).await.expect_wrong_field("embedding");
+        let problem =
+            user.post(path, json!({ "embedding": [0.1, 0.2] })).await.expect_wrong_field("embedding");
         let words = problem["errors"][0]["message"].as_str().unwrap();
         assert!(words.contains('2') && words.contains("384"), "{words}");
         let huge = format!("{{\"embedding\": [{}1e40]}}", "0,".repeat(383)).into_bytes();
@@ -334,7 +354,17 @@ async fn a_wrong_vector_names_both_lengths_and_a_value_that_is_none() {
 async fn routes_and_methods_that_are_not_there_are_problems_for_every_path() {
     let app = TestApp::start().await;
     let user = app.user().await;
-    for path in ["/", "/api", "/api/v1", "/api/v1/", "/api/v1/chat/", "/api/v1//auth/me", "/api/v2/auth/me", "/%00", "/docs/../x"] {
+    for path in [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/chat/",
+        "/api/v1//auth/me",
+        "/api/v2/auth/me",
+        "/%00",
+        "/docs/../x",
+    ] {
         is_problem(send(&user, &Method::GET, path, "", Vec::new()).await, &[404], path);
     }
     let mut methods: BTreeMap<String, Vec<Method>> = BTreeMap::new();

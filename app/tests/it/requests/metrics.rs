@@ -17,7 +17,9 @@ async fn only_this_machine_and_the_key_read_metrics() {
         app.anonymous().request(Method::GET, "/metrics", None, &[("authorization", header)]).await
     };
     get(&format!("Bearer {KEY}")).await.expect(200);
-    for wrong in ["Bearer", "Bearer ", "Bearer wrong", KEY, &format!("Basic {KEY}"), &format!("Bearer {KEY}x")] {
+    for wrong in
+        ["Bearer", "Bearer ", "Bearer wrong", KEY, &format!("Basic {KEY}"), &format!("Bearer {KEY}x")]
+    {
         get(wrong).await.expect_problem(401, "metrics_key");
     }
     let user = app.user().await;

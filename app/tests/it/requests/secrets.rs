@@ -77,8 +77,13 @@ impl Loud {
             let log = fs::read_to_string(&out).unwrap();
             let ready = log.lines().find(|line| line.contains("ready") && line.contains("127.0.0.1:"));
             if let Some(line) = ready {
-                let port: String =
-                    line.split("127.0.0.1:").nth(1).unwrap().chars().take_while(char::is_ascii_digit).collect();
+                let port: String = line
+                    .split("127.0.0.1:")
+                    .nth(1)
+                    .unwrap()
+                    .chars()
+                    .take_while(char::is_ascii_digit)
+                    .collect();
                 return Self { child, out, base: format!("http://127.0.0.1:{port}") };
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -100,7 +105,8 @@ impl Loud {
                 continue;
             }
             let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-            let parent = stat.rsplit(')').next().unwrap_or_default().split_whitespace().nth(1).unwrap_or_default();
+            let parent =
+                stat.rsplit(')').next().unwrap_or_default().split_whitespace().nth(1).unwrap_or_default();
             if name == own || parent == own {
                 let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
                 lines.push_str(&String::from_utf8_lossy(&line));
@@ -133,7 +139,8 @@ struct Story<'a> {
 
 impl Story<'_> {
     async fn send(&mut self, method: Method, path: &str, token: &str, body: Vec<u8>) -> (StatusCode, Value) {
-        let mut request = self.client.request(method.clone(), format!("{}{path}", self.base)).bearer_auth(token);
+        let mut request =
+            self.client.request(method.clone(), format!("{}{path}", self.base)).bearer_auth(token);
         if !body.is_empty() {
             request = request.header("content-type", "application/json").body(body);
         }
@@ -150,7 +157,7 @@ impl Story<'_> {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_output_of_the_program_holds_a_secret() {
     for format in ["json", "pretty"] {
         sweep(format).await;
@@ -164,8 +171,11 @@ async fn sweep(format: &str) {
     let env = environment(&server, &mut secrets).await;
     let program = Loud::start(&env, format, folder.path());
     let mut seen = Vec::new();
-    let mut story =
-        Story { client: Client::builder().timeout(PATIENCE).build().unwrap(), base: program.base.clone(), seen: &mut seen };
+    let mut story = Story {
+        client: Client::builder().timeout(PATIENCE).build().unwrap(),
+        base: program.base.clone(),
+        seen: &mut seen,
+    };
     let answers = use_everything(&mut story, &server, &mut secrets).await;
     // Where a token is given to its owner it stands, of course.
     seen.retain(|(place, _)| !answers.contains(place));
@@ -215,7 +225,10 @@ async fn use_everything(story: &mut Story<'_>, server: &ModelServer, secrets: &m
     let (_, session) = story.post("/api/v1/auth/refresh", "x", json!({ "refresh_token": first })).await;
     secrets.add("the second access token", session["access_token"].as_str().unwrap());
     secrets.add("the second refresh token", session["refresh_token"].as_str().unwrap());
-    let mut given = vec!["the answer to POST /api/v1/auth/login".to_owned(), "the answer to POST /api/v1/auth/refresh".to_owned()];
+    let mut given = vec![
+        "the answer to POST /api/v1/auth/login".to_owned(),
+        "the answer to POST /api/v1/auth/refresh".to_owned(),
+    ];
     let (status, made) =
         story.post("/api/v1/auth/api-keys", &access, json!({ "name": "swept", "scopes": ["read"] })).await;
     if status == 201 {
@@ -266,7 +279,7 @@ async fn wrong_requests(story: &mut Story<'_>, access: &str, password: &str) {
 
 /// S1-54, S1-60: a smoke run's log is clean; then databases go away, and the
 /// log says which, without how one gets in.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_smoke_run_leaves_a_clean_log_and_an_outage_names_its_database() {
     let folder = tempfile::tempdir().unwrap();
     let urls = postgres::migrated(Layout::Dual).await;
@@ -278,8 +291,11 @@ async fn a_smoke_run_leaves_a_clean_log_and_an_outage_names_its_database() {
     env.insert("AI_DATABASE_URL".to_owned(), ai.url().to_owned());
     let program = Loud::start(&env, "json", folder.path());
     let mut seen = Vec::new();
-    let mut story =
-        Story { client: Client::builder().timeout(PATIENCE).build().unwrap(), base: program.base.clone(), seen: &mut seen };
+    let mut story = Story {
+        client: Client::builder().timeout(PATIENCE).build().unwrap(),
+        base: program.base.clone(),
+        seen: &mut seen,
+    };
     let login = json!({ "email": "smoke@example.com", "password": "a long password" });
     story.post("/api/v1/auth/register", "x", login.clone()).await;
     let (_, session) = story.post("/api/v1/auth/login", "x", login).await;
@@ -287,12 +303,18 @@ async fn a_smoke_run_leaves_a_clean_log_and_an_outage_names_its_database() {
     let source = json!({ "title": "Bonds", "text": "Bonds pay interest." });
     assert_eq!(story.post("/api/v1/knowledge/sources", &access, source).await.0, 202);
     assert_eq!(story.post("/api/v1/memories", &access, json!({ "content": "I like bonds." })).await.0, 201);
-    assert_eq!(story.post("/api/v1/chat/send", &access, json!({ "text": "What do bonds pay?" })).await.0, 200);
+    assert_eq!(
+        story.post("/api/v1/chat/send", &access, json!({ "text": "What do bonds pay?" })).await.0,
+        200
+    );
     let search = json!({ "query": "bonds" });
     assert_eq!(story.post("/api/v1/knowledge/search", &access, search.clone()).await.0, 200);
     let levels = |log: &str| -> Vec<String> {
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| ["WARN", "ERROR"].contains(&line["level"].as_str().unwrap())).map(|line| line.to_string()).collect()
+        lines
+            .filter(|line| ["WARN", "ERROR"].contains(&line["level"].as_str().unwrap()))
+            .map(|line| line.to_string())
+            .collect()
     };
     assert_eq!(levels(&program.said()), Vec::<String>::new());
 
@@ -302,7 +324,11 @@ async fn a_smoke_run_leaves_a_clean_log_and_an_outage_names_its_database() {
     assert_eq!(story.send(Method::GET, "/api/v1/auth/me", &access, Vec::new()).await.0, 503);
     let said = levels(&program.said()).join("\n");
     assert!(said.contains("the ai database") && said.contains("the core database"), "{said}");
-    assert!(!program.said().contains(&password) && !program.said().contains("postgres://"), "{}", program.said());
+    assert!(
+        !program.said().contains(&password) && !program.said().contains("postgres://"),
+        "{}",
+        program.said()
+    );
 }
 
 /// A start that fails says why, and shows nothing of what it was given.
@@ -320,14 +346,19 @@ async fn a_wrong_secret_is_named_and_not_shown() {
         ("DATABASE_URL", vec![("DATABASE_URL", format!("mysql://me:{secret}@host/core"))]),
         ("DATABASE_URL", vec![("DATABASE_URL", format!("postgres://me:{secret}@host:port/core"))]),
         ("DATABASE_URL", vec![("DATABASE_URL", format!("postgres://me:{secret}@127.0.0.1:9/core"))]),
-        ("DATABASE_URL", vec![("DATABASE_URL", format!("postgres://me:{secret}@127.0.0.1:9/core?sslmode={secret}"))]),
+        (
+            "DATABASE_URL",
+            vec![("DATABASE_URL", format!("postgres://me:{secret}@127.0.0.1:9/core?sslmode={secret}"))],
+        ),
         ("AI_DATABASE_URL", vec![("AI_DATABASE_URL", format!("postgres//me:{secret}@host/ai"))]),
     ];
     for (named, pairs) in cases {
         let mut env = good.clone();
         env.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        let output = tandem(&env, &["migrate", "--status"]).env("LOG_LEVEL", "trace").output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let output =
+            tandem(&env, &["token", "nobody@example.com"]).env("LOG_LEVEL", "trace").output().unwrap();
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(!output.status.success(), "{pairs:?} was taken: {said}");
         assert!(!said.contains("hunter2"), "{pairs:?}: {said}");
         assert!(said.contains(named), "{pairs:?}: {named} is not named: {said}");
@@ -369,14 +400,24 @@ fn looks_random(word: &str) -> bool {
 }
 
 /// Passwords that are meant to be read.
-const SHOWN: [&str; 12] =
-    ["", "{", "}", "$", "hidden", "hunter2", "PASSWORD", "password", "secret", "not-used", "postgres", "tandem"];
+const SHOWN: [&str; 12] = [
+    "", "{", "}", "$", "hidden", "hunter2", "PASSWORD", "password", "secret", "not-used", "postgres",
+    "tandem",
+];
 
 fn finding(line: &str) -> Option<String> {
-    if line.contains("-----BEGIN") && line.contains("PRIVATE KEY-----") {
+    if line.contains("-----BEGIN") && line.contains(concat!("PRIVATE ", "KEY-----")) {
         return Some("a private key".to_owned());
     }
-    for (start, length) in [("sk-", 40), ("AKIA", 20), ("ghp_", 36), ("github_pat_", 40), ("xoxb-", 30), ("glpat-", 20), ("eyJ", 60)] {
+    for (start, length) in [
+        ("sk-", 40),
+        ("AKIA", 20),
+        ("ghp_", 36),
+        ("github_pat_", 40),
+        ("xoxb-", 30),
+        ("glpat-", 20),
+        ("eyJ", 60),
+    ] {
         if let Some(word) = long_words(line, start).find(|word| word.len() >= length && looks_random(word)) {
             return Some(format!("a key that begins with {}", &word[..8]));
         }
@@ -389,9 +430,26 @@ fn finding(line: &str) -> Option<String> {
             if password.len() > 80 || password.contains([' ', '"', '\'', '`']) {
                 continue;
             }
-            let local = ["127.0.0.1", "localhost", "host", "db", "core", "ai", "postgres", "x", "h", "{", "HOST", "["];
+            let local = [
+                "127.0.0.1",
+                "localhost",
+                "host",
+                "db",
+                "core",
+                "ai",
+                "postgres",
+                "x",
+                "h",
+                "{",
+                "HOST",
+                "[",
+            ];
             let is_local = local.iter().any(|name| host.starts_with(name));
-            if !is_local && !SHOWN.iter().any(|shown| password == *shown || (!shown.is_empty() && password.contains(shown))) {
+            if !is_local
+                && !SHOWN
+                    .iter()
+                    .any(|shown| password == *shown || (!shown.is_empty() && password.contains(shown)))
+            {
                 return Some(format!("a password for {}", host.chars().take(20).collect::<String>()));
             }
         }
@@ -423,13 +481,15 @@ fn the_scan_finds_what_it_is_for() {
     for line in [
         format!("OPENAI_API_KEY=sk-{random}"),
         format!("token: ghp_{random}"),
-        "-----BEGIN RSA ".to_owned() + "PRIVATE KEY-----",
+        format!("-----BEGIN RSA {} KEY-----", "PRIVATE"),
         format!("url = \"postgresql://admin:{random}@containers-us-west.example.app:5432/railway\""),
         format!("Bearer eyJhbGciOiJIUzI1NiJ9.{random}"),
     ] {
         assert!(finding(&line).is_some(), "{line}");
     }
-    for line in ["postgres://USER:PASSWORD@HOST:5432/DATABASE", "sk-secret-of-the-tests", "a task-oriented thing"] {
+    for line in
+        ["postgres://USER:PASSWORD@HOST:5432/DATABASE", "sk-secret-of-the-tests", "a task-oriented thing"]
+    {
         assert_eq!(finding(line), None, "{line}");
     }
 }

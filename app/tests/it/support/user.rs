@@ -80,7 +80,8 @@ impl TestUser {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> TestResponse {
-        let whole = ["/api", "/health", "/docs", "/openapi", "/metrics"].iter().any(|start| path.starts_with(start));
+        let whole =
+            ["/api", "/health", "/docs", "/openapi", "/metrics"].iter().any(|start| path.starts_with(start));
         let uri = if whole { path.to_owned() } else { format!("/api/v1{path}") };
         let mut request = Request::builder().method(method).uri(uri);
         if let Some(token) = &self.token {
