@@ -139,7 +139,7 @@ impl Follower {
                 self.push("done", done);
             }
             Status::Failed => {
-                self.push("error", message.error.unwrap_or_else(|| json!({ "code": "internal" })))
+                self.push("error", message.error.unwrap_or_else(|| json!({ "code": "internal" })));
             }
             Status::Interrupted | Status::Cancelled | Status::Streaming => {
                 self.close("turn_interrupted", "the turn was interrupted; send again");

@@ -47,10 +47,8 @@ pub fn start(settings: &Telemetry) -> Result<()> {
 /// code as they are: what is formatted into them can be somebody's secret.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let words = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(words withheld)");
-    match panic.location() {
-        Some(at) => tracing::error!(target: "tandem::panic", %at, words, "panicked"),
-        None => tracing::error!(target: "tandem::panic", words, "panicked"),
-    }
+    let at = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(target: "tandem::panic", at, words, "panicked");
 }
 
 /// A bare level quietens the libraries: their lines can hold SQL text, and

@@ -252,15 +252,11 @@ async fn wrong_pages_are_named_on_every_list() {
     assert!(tried >= 3, "{tried}");
 }
 
-#[tokio::test]
-async fn nul_and_wrong_types_and_lengths_are_named_and_nothing_is_written() {
-    let app = TestApp::start().await;
-    let user = app.user().await;
-    let before = rows(&app).await;
+/// Path, body, and the field that is wrong in it.
+fn wrong_fields() -> Vec<(&'static str, Value, &'static str)> {
     let long = "x".repeat(40_000);
     let nul = "a\u{0}b";
-    let deep = (0..100).fold(json!(1), |inner, _| json!({ "a": inner }));
-    for (path, body, field) in [
+    vec![
         ("/chat/conversations", json!({ "title": nul }), "title"),
         ("/chat/conversations", json!({ "title": 7 }), "title"),
         ("/chat/conversations", json!({ "title": long }), "title"),
@@ -313,7 +309,16 @@ async fn nul_and_wrong_types_and_lengths_are_named_and_nothing_is_written() {
             json!({ "email": "a@example.com", "password": "long enough", "full_name": nul }),
             "full_name",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn nul_and_wrong_types_and_lengths_are_named_and_nothing_is_written() {
+    let app = TestApp::start().await;
+    let user = app.user().await;
+    let before = rows(&app).await;
+    let deep = (0..100).fold(json!(1), |inner, _| json!({ "a": inner }));
+    for (path, body, field) in wrong_fields() {
         let what = format!("{path} {}", body.to_string().chars().take(80).collect::<String>());
         let problem = is_problem(user.post(path, body).await, &[422], &what);
         let errors = problem["errors"].as_array().unwrap();

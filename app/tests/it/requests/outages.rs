@@ -42,9 +42,9 @@ async fn core_away_or_silent_is_503_in_bounded_time_and_comes_back_without_a_res
     let refresh = json!({ "refresh_token": session["refresh_token"] });
     for silent in [false, true] {
         if silent {
-            core.silence()
+            core.silence();
         } else {
-            core.cut()
+            core.cut();
         }
         let started = Instant::now();
         let new = json!({ "email": "new@example.com", "password": "a long password" });

@@ -260,7 +260,7 @@ async fn wrong_requests(story: &mut Story<'_>, access: &str, password: &str) {
     assert_eq!(story.post("/api/v1/auth/login", "x", unknown).await.0, 422);
     for body in [
         format!("{{\"email\": \"swept@example.com\", \"password\": \"{password}"),
-        format!("{password}"),
+        password.to_owned(),
         format!("{{\"password\": {{\"a\": \"{password}\"}}}}"),
         format!("{{\"email\": 7, \"password\": [\"{password}\"]}}"),
     ] {
