@@ -19,32 +19,17 @@ pub(super) struct AdvisoryLock {
 }
 
 impl AdvisoryLock {
-    /// Waits for the lock `name`. It polls rather than blocks in the server,
-    /// where a waiting statement's snapshot would hold up concurrent index builds.
+    /// Waits for the lock `name`, with a bound.
     pub(super) async fn acquire(pool: &PgPool, name: &str) -> Result<Self> {
         let options = pool.connect_options();
         let mut connection = options.connect().await.map_err(sea_orm::DbErr::from_driver)?;
-        let started = tokio::time::Instant::now();
-        loop {
-            let held: bool = query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
-                .bind(name)
-                .fetch_one(&mut connection)
-                .await
-                .context("asking for an advisory lock")?;
-            if held {
-                return Ok(Self { connection });
-            }
-            if started.elapsed() > WAIT_MAX {
-                return Err(Error::startup(
-                    format!(
-                        "another process holds the lock \"{name}\" for more than {} s",
-                        WAIT_MAX.as_secs()
-                    ),
-                    "see whether another tandem is still migrating, or stuck, on this database",
-                ));
-            }
-            tokio::time::sleep(POLL).await;
+        if !hold(&mut connection, name).await.context("asking for an advisory lock")? {
+            return Err(Error::startup(
+                format!("another process holds the lock \"{name}\" for more than {} s", WAIT_MAX.as_secs()),
+                "see whether another tandem is still migrating, or stuck, on this database",
+            ));
         }
+        Ok(Self { connection })
     }
 
     /// The lock's own connection, for what is to be looked at while it is held.
@@ -55,6 +40,23 @@ impl AdvisoryLock {
     /// Frees the lock and closes its connection.
     pub(super) async fn release(self) -> Result<()> {
         self.connection.close().await.context("releasing an advisory lock")
+    }
+}
+
+/// Takes the lock `name` for as long as the connection lives; `false` when the
+/// wait became too long. It polls rather than blocks in the server, where a
+/// waiting statement's snapshot would hold up concurrent index builds.
+pub(super) async fn hold(connection: &mut PgConnection, name: &str) -> Result<bool, sea_orm::sqlx::Error> {
+    let started = tokio::time::Instant::now();
+    loop {
+        let held: bool = query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
+            .bind(name)
+            .fetch_one(&mut *connection)
+            .await?;
+        if held || started.elapsed() > WAIT_MAX {
+            return Ok(held);
+        }
+        tokio::time::sleep(POLL).await;
     }
 }
 

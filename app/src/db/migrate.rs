@@ -1,19 +1,28 @@
 //! Runs each chain under its own advisory lock, so that any number of
 //! processes may start at once and every step is applied exactly once.
+//!
+//! The lock's connection outlives no process, but a statement of a killed one
+//! can still be under way in the server. So the connection that migrates holds
+//! a second lock: whoever comes next waits until its predecessor's last
+//! transaction has ended, one way or the other.
 
 use migration_ai::Migrator as AiMigrator;
 use migration_core::Migrator as CoreMigrator;
+use sea_orm::DbErr;
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 
+use super::adopt::{self, Chain};
 use super::handle::{AiDb, CoreDb};
 use super::lock::AdvisoryLock;
 use super::{preflight, space};
-use crate::config::Knowledge;
-use crate::error::Result;
+use crate::config::Settings;
+use crate::error::{Error, Result};
 use crate::llm::SpaceSpec;
 
 const CORE_LOCK: &str = "tandem:migrate:core";
 const AI_LOCK: &str = "tandem:migrate:ai";
+const CORE_WORK_LOCK: &str = "tandem:migrate:core:work";
+const AI_WORK_LOCK: &str = "tandem:migrate:ai:work";
 
 /// One step of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -25,12 +34,15 @@ pub struct Step {
 }
 
 /// Brings core up to date.
-pub async fn core_up(core: &CoreDb) -> Result<()> {
+pub async fn core_up(core: &CoreDb, settings: &Settings) -> Result<()> {
     let mut lock = AdvisoryLock::acquire(core.pool(), CORE_LOCK).await?;
     let result = async {
-        preflight::encoding(lock.connection()).await?;
-        let connection = core.migration_connection();
-        CoreMigrator::up(&connection, None).await?;
+        preflight::server(lock.connection()).await?;
+        if !settings.database.adopt {
+            adopt::check(lock.connection(), Chain::Core).await?;
+        }
+        let connection = core.migration_connection(CORE_WORK_LOCK);
+        CoreMigrator::up(&connection, None).await.map_err(|error| stopped(Chain::Core, error))?;
         Ok(connection.close().await?)
     }
     .await;
@@ -39,14 +51,17 @@ pub async fn core_up(core: &CoreDb) -> Result<()> {
 }
 
 /// Brings ai up to date and ensures the embedding space, under one lock.
-pub async fn ai_up(ai: &AiDb, spec: &SpaceSpec, knowledge: &Knowledge) -> Result<()> {
+pub async fn ai_up(ai: &AiDb, spec: &SpaceSpec, settings: &Settings) -> Result<()> {
     let mut lock = AdvisoryLock::acquire(ai.pool(), AI_LOCK).await?;
     let result = async {
-        preflight::encoding(lock.connection()).await?;
+        preflight::server(lock.connection()).await?;
         preflight::vector_extension(lock.connection()).await?;
-        let connection = ai.migration_connection();
-        AiMigrator::up(&connection, None).await?;
-        space::ensure(&connection, spec, knowledge).await?;
+        if !settings.database.adopt {
+            adopt::check(lock.connection(), Chain::Ai).await?;
+        }
+        let connection = ai.migration_connection(AI_WORK_LOCK);
+        AiMigrator::up(&connection, None).await.map_err(|error| stopped(Chain::Ai, error))?;
+        space::ensure(&connection, spec, &settings.knowledge).await?;
         Ok(connection.close().await?)
     }
     .await;
@@ -57,17 +72,34 @@ pub async fn ai_up(ai: &AiDb, spec: &SpaceSpec, knowledge: &Knowledge) -> Result
 /// Takes back core's last `steps` steps.
 pub async fn core_down(core: &CoreDb, steps: u32) -> Result<()> {
     let lock = AdvisoryLock::acquire(core.pool(), CORE_LOCK).await?;
-    let result = CoreMigrator::down(&core.migration_connection(), Some(steps)).await;
+    let connection = core.migration_connection(CORE_WORK_LOCK);
+    let result = CoreMigrator::down(&connection, Some(steps)).await;
     lock.release().await?;
-    Ok(result?)
+    result.map_err(|error| stopped(Chain::Core, error))
 }
 
 /// Takes back ai's last `steps` steps.
 pub async fn ai_down(ai: &AiDb, steps: u32) -> Result<()> {
     let lock = AdvisoryLock::acquire(ai.pool(), AI_LOCK).await?;
-    let result = AiMigrator::down(&ai.migration_connection(), Some(steps)).await;
+    let connection = ai.migration_connection(AI_WORK_LOCK);
+    let result = AiMigrator::down(&connection, Some(steps)).await;
     lock.release().await?;
-    Ok(result?)
+    result.map_err(|error| stopped(Chain::Ai, error))
+}
+
+/// A step that the database refuses is somebody's to mend; one cut off is not.
+fn stopped(chain: Chain, error: DbErr) -> Error {
+    if crate::web::problem::is_away(&error) {
+        return error.into();
+    }
+    Error::startup(
+        format!("a step of the {} chain failed: {error}", chain.name()),
+        format!(
+            "the step was taken back whole and those before it stay; mend what the message names and start again \
+             (`tandem migrate {} --status` shows where it stands)",
+            chain.name()
+        ),
+    )
 }
 
 /// Core's chain, step by step. Changes nothing.
