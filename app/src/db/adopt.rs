@@ -49,14 +49,13 @@ impl Chain {
 /// Refuses the first run of `chain` in a database that holds tables which are
 /// neither the other chain's nor an extension's.
 pub(super) async fn check(connection: &mut PgConnection, chain: Chain) -> Result<()> {
-    let (database, mine, others): (String, bool, bool) = query_as(
-        "SELECT current_database()::text, to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL",
-    )
-    .bind(chain.history())
-    .bind(chain.other().history())
-    .fetch_one(&mut *connection)
-    .await
-    .context("looking for a history table")?;
+    let (database, mine, others): (String, bool, bool) =
+        query_as("SELECT current_database()::text, to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL")
+            .bind(chain.history())
+            .bind(chain.other().history())
+            .fetch_one(&mut *connection)
+            .await
+            .context("looking for a history table")?;
     if mine {
         return Ok(());
     }

@@ -18,12 +18,13 @@ pub(super) fn warnings(settings: &Database, core: &Facts, ai: Option<&Facts>) ->
     let (core_pool, ai_pool) = (i64::from(settings.core_pool_max), i64::from(settings.ai_pool_max));
     let same_server = ai.is_none_or(|ai| is_same_server(core, ai));
     match ai {
-        Some(ai) if !same_server => {
-            [tight(core, core_pool, &format!("core pool {core_pool}")), tight(ai, ai_pool, &format!("ai pool {ai_pool}"))]
-                .into_iter()
-                .flatten()
-                .collect()
-        }
+        Some(ai) if !same_server => [
+            tight(core, core_pool, &format!("core pool {core_pool}")),
+            tight(ai, ai_pool, &format!("ai pool {ai_pool}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         _ => {
             let sum = format!("core pool {core_pool} + ai pool {ai_pool}");
             tight(core, core_pool + ai_pool, &sum).into_iter().collect()
@@ -87,7 +88,9 @@ mod tests {
         assert!(problem.contains("45 connections") && problem.contains("allows 44"), "{problem}");
         // Two servers: each carries its own pool.
         assert_eq!(warnings(&settings, &facts(33, None, 1.0), Some(&facts(18, None, 2.0))), []);
-        let [(problem, _)] = &warnings(&settings, &roomy, Some(&facts(100, Some(10), 2.0)))[..] else { panic!() };
+        let [(problem, _)] = &warnings(&settings, &roomy, Some(&facts(100, Some(10), 2.0)))[..] else {
+            panic!()
+        };
         assert!(problem.contains("ai pool 15") && problem.contains("10 for this role"), "{problem}");
     }
 }

@@ -9,7 +9,8 @@ use sea_orm::sqlx::{ConnectOptions, Connection, PgPool, query_scalar};
 
 use crate::error::{Context, Error, Result};
 
-const WAIT_MAX: Duration = Duration::from_mins(10);
+/// Longest wait for another process.
+pub(super) const WAIT_MAX: Duration = Duration::from_mins(10);
 const POLL: Duration = Duration::from_millis(50);
 
 /// A held advisory lock.

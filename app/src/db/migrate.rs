@@ -14,7 +14,7 @@ use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use super::adopt::{self, Chain};
 use super::handle::{AiDb, CoreDb};
 use super::lock::AdvisoryLock;
-use super::{preflight, space};
+use super::{preflight, reach, space};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::llm::SpaceSpec;
@@ -62,6 +62,7 @@ pub async fn ai_up(ai: &AiDb, spec: &SpaceSpec, settings: &Settings) -> Result<(
         let connection = ai.migration_connection(AI_WORK_LOCK);
         AiMigrator::up(&connection, None).await.map_err(|error| stopped(Chain::Ai, error))?;
         space::ensure(&connection, spec, &settings.knowledge).await?;
+        reach::ensure_roles(&connection).await?;
         Ok(connection.close().await?)
     }
     .await;
@@ -89,8 +90,9 @@ pub async fn ai_down(ai: &AiDb, steps: u32) -> Result<()> {
 
 /// A step that the database refuses is somebody's to mend; one cut off is not.
 fn stopped(chain: Chain, error: DbErr) -> Error {
-    if crate::web::problem::is_away(&error) {
-        return error.into();
+    let error = Error::from(error);
+    if error.is_outage() {
+        return error;
     }
     Error::startup(
         format!("a step of the {} chain failed: {error}", chain.name()),
@@ -109,7 +111,7 @@ pub async fn core_status(core: &CoreDb) -> Result<Vec<Step>> {
 
 /// Ai's chain, step by step. Changes nothing.
 pub async fn ai_status(ai: &AiDb) -> Result<Vec<Step>> {
-    Ok(steps(&AiMigrator::get_migration_with_status_read_only(ai).await?))
+    Ok(steps(&AiMigrator::get_migration_with_status_read_only(&ai.begin_plain().await?).await?))
 }
 
 fn steps(migrations: &[sea_orm_migration::Migration]) -> Vec<Step> {

@@ -86,13 +86,17 @@ pub(super) fn may_create_tables(facts: &Facts) -> Option<Refusal> {
     let Facts { database, role, schema, .. } = facts;
     let Some(schema) = schema else {
         return Some((
-            format!("the search path of role \"{role}\" in database \"{database}\" names no schema that exists"),
+            format!(
+                "the search path of role \"{role}\" in database \"{database}\" names no schema that exists"
+            ),
             format!("run there: ALTER ROLE \"{role}\" IN DATABASE \"{database}\" SET search_path = public;"),
         ));
     };
     (!facts.may_create_tables).then(|| {
         (
-            format!("role \"{role}\" may not create tables in schema \"{schema}\" of database \"{database}\""),
+            format!(
+                "role \"{role}\" may not create tables in schema \"{schema}\" of database \"{database}\""
+            ),
             format!("run there as its owner: GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{role}\";"),
         )
     })
@@ -113,17 +117,23 @@ pub(super) fn vector_refusal(database: &str, vector: &Vector) -> Option<Refusal>
         (Some(_), _) if !vector.is_visible => {
             let schema = vector.schema.as_deref().unwrap_or("extensions");
             Some((
-                format!("the vector extension of database \"{database}\" is in schema \"{schema}\", which is not on the search path"),
+                format!(
+                    "the vector extension of database \"{database}\" is in schema \"{schema}\", which is not on the search path"
+                ),
                 format!("run there: ALTER DATABASE \"{database}\" SET search_path = public, \"{schema}\";"),
             ))
         }
         (Some(_), _) => None,
         (None, None) => Some((
-            format!("the server of database \"{database}\" does not offer the vector extension, which the ai schema needs"),
+            format!(
+                "the server of database \"{database}\" does not offer the vector extension, which the ai schema needs"
+            ),
             format!("{INSTALL}, then start again"),
         )),
         (None, Some(available)) if !newer => Some((
-            format!("the server of database \"{database}\" offers pgvector {available}, at least 0.8 is needed"),
+            format!(
+                "the server of database \"{database}\" offers pgvector {available}, at least 0.8 is needed"
+            ),
             format!("{INSTALL}, then start again"),
         )),
         (None, Some(_)) => None,

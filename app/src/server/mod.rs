@@ -2,7 +2,9 @@
 //! and stops gracefully.
 
 pub mod health;
+mod prepare;
 mod schedule;
 mod start;
 
-pub use start::{background, jobs, listen, open, prepare, serve};
+pub use prepare::prepare;
+pub use start::{background, jobs, listen, open, serve};

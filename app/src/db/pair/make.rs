@@ -99,4 +99,3 @@ async fn write(pairing: &mut Pairing, before: &Sides) -> Result<()> {
         (_, false) => Ok(()),
     }
 }
-

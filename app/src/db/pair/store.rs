@@ -50,10 +50,8 @@ pub(super) async fn side(connection: &mut PgConnection, place: &Place) -> Result
         return Ok(side);
     }
     let statement = format!("SELECT value::text, updated_at FROM {} WHERE key = 'pair'", place.table);
-    let row: Option<(String, DateTime<Utc>)> = query_as(AssertSqlSafe(statement))
-        .fetch_optional(connection)
-        .await
-        .context("reading the pair")?;
+    let row: Option<(String, DateTime<Utc>)> =
+        query_as(AssertSqlSafe(statement)).fetch_optional(connection).await.context("reading the pair")?;
     if let Some((value, changed_at)) = row {
         side.record = Some(serde_json::from_str(&value).map_err(|_| damaged(&side.database, place))?);
         side.changed_at = Some(changed_at);
@@ -64,7 +62,10 @@ pub(super) async fn side(connection: &mut PgConnection, place: &Place) -> Result
 fn damaged(database: &str, place: &Place) -> Error {
     Error::startup(
         format!("the row \"pair\" of table {} in database \"{database}\" cannot be read", place.table),
-        format!("restore that row from a backup, or delete it and run `tandem pair`: DELETE FROM {} WHERE key = 'pair';", place.table),
+        format!(
+            "restore that row from a backup, or delete it and run `tandem pair`: DELETE FROM {} WHERE key = 'pair';",
+            place.table
+        ),
     )
 }
 
@@ -170,10 +171,12 @@ pub(super) async fn count(core: &mut PgConnection, ai: Option<&mut PgConnection>
 
 /// Core waits for an ai database to join.
 pub(super) async fn forget_ai(core: &mut PgConnection) -> Result<()> {
-    query("UPDATE settings SET value = jsonb_set(value, '{acked}', '0'), updated_at = now() WHERE key = 'pair'")
-        .execute(core)
-        .await
-        .context("noting that ai has to join again")?;
+    query(
+        "UPDATE settings SET value = jsonb_set(value, '{acked}', '0'), updated_at = now() WHERE key = 'pair'",
+    )
+    .execute(core)
+    .await
+    .context("noting that ai has to join again")?;
     Ok(())
 }
 
