@@ -118,10 +118,11 @@ fn drift(report: &mut Report, chain: Chain, columns: &BTreeMap<String, Vec<Strin
 /// Every ai table whose rows belong to somebody has row security, also for its owner.
 pub(super) async fn row_security(report: &mut Report, ai: &mut PgConnection) {
     let rows = query_as::<_, (String, bool)>(
-        "SELECT c.relname::text, c.relrowsecurity AND c.relforcerowsecurity
+        "SELECT DISTINCT c.relname::text, c.relrowsecurity AND c.relforcerowsecurity
                                  AND EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid)
-           FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'audience'
-          WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' ORDER BY 1",
+           FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname IN ('audience', 'user_id')
+          WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'ai\\_%'
+          ORDER BY 1",
     )
     .fetch_all(ai)
     .await
@@ -132,7 +133,7 @@ pub(super) async fn row_security(report: &mut Report, ai: &mut PgConnection) {
     let open: Vec<&str> =
         rows.iter().filter(|(_, forced)| !forced).map(|(table, _)| table.as_str()).collect();
     if rows.is_empty() {
-        report.warn("ai.row_security", "there are no tables with an audience yet", "tandem migrate ai");
+        report.warn("ai.row_security", "there are no tables with users' rows yet", "tandem migrate ai");
     } else if open.is_empty() {
         report.ok("ai.row_security", format!("forced on {} tables", rows.len()));
     } else {

@@ -50,15 +50,22 @@ pub(crate) fn run_failing(env: &Env, arguments: &[&str]) -> String {
 
 /// A running `tandem serve`; killed when it is dropped.
 pub(crate) struct Serving {
-    child: Child,
+    pub(crate) child: Child,
     /// `http://127.0.0.1:PORT`
     pub(crate) base: String,
+    /// What it said before it was ready.
+    pub(crate) log: Vec<String>,
 }
 
 impl Serving {
     /// Starts it and waits until it says it is ready.
     pub(crate) fn start(env: &Env) -> Self {
-        let mut child = tandem(env, &["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(&mut tandem(env, &["serve"]))
+    }
+
+    /// As [`Serving::start`], with a command that serves.
+    pub(crate) fn start_with(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         // Reads to the end of the process, so that its pipe never fills.
@@ -75,7 +82,7 @@ impl Serving {
             if event["message"] == "ready" {
                 let base = format!("http://{}", event["address"].as_str().unwrap());
                 std::thread::spawn(move || receiver.iter().for_each(drop));
-                return Self { child, base };
+                return Self { child, base, log };
             }
             log.push(line);
         }
