@@ -61,16 +61,16 @@ impl Migrate {
         match self.down {
             Some(steps) => self.down(databases, steps).await?,
             None if !self.status => self.up(databases, settings).await?,
-            None => {}
+            None => databases.core_answers().await?,
         }
         let status = self.state(databases).await?;
         if self.json { output::json(&status) } else { show(&status) }
     }
 
     async fn up(&self, databases: &Databases, settings: &Settings) -> Result<()> {
-        let pairing = Pairing::check(databases).await?;
+        let mut pairing = Pairing::check(databases).await?;
         if self.chain != Chain::Ai {
-            migrate::core_up(&databases.core, settings).await?;
+            migrate::core_up(&mut pairing, &databases.core, settings).await?;
         }
         if self.chain != Chain::Core {
             if let Some(reason) = pairing.ai_away() {
@@ -80,16 +80,16 @@ impl Migrate {
                 ));
             }
             let models = LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir)?;
-            migrate::ai_up(&databases.ai, models.embedder.space(), settings).await?;
+            migrate::ai_up(&mut pairing, &databases.ai, models.embedder.space(), settings).await?;
         }
         pairing.confirm(false).await
     }
 
     async fn down(&self, databases: &Databases, steps: u32) -> Result<()> {
-        let pairing = Pairing::check_for_down(databases).await?;
+        let mut pairing = Pairing::check_for_down(databases).await?;
         match self.chain {
-            Chain::Core => migrate::core_down(&databases.core, steps).await?,
-            Chain::Ai => migrate::ai_down(&databases.ai, steps).await?,
+            Chain::Core => migrate::core_down(&mut pairing, &databases.core, steps).await?,
+            Chain::Ai => migrate::ai_down(&mut pairing, &databases.ai, steps).await?,
             Chain::All => {
                 return Err(Error::startup(
                     "--down needs the name of one chain",

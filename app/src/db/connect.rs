@@ -42,20 +42,9 @@ pub struct Databases {
 
 impl Databases {
     /// Opens both pools, starting the embedded Postgres when no URL is given.
-    /// Connections are made when they are needed; nothing is migrated here.
+    /// Connections are made when they are needed, so nobody was asked yet;
+    /// nothing is migrated here.
     pub async fn open(settings: &Settings, purpose: Purpose) -> Result<Self> {
-        let databases = Self::open_unasked(settings, purpose).await?;
-        if databases.embedded.is_none() {
-            let core = databases.core.pool();
-            let asked = session::open(core).await;
-            session::close(asked.map_err(|reason| session::unreachable("DATABASE_URL", core, &reason))?)
-                .await;
-        }
-        Ok(databases)
-    }
-
-    /// As [`Databases::open`], and nobody has to answer.
-    pub(super) async fn open_unasked(settings: &Settings, purpose: Purpose) -> Result<Self> {
         let (core, ai, mode, embedded) = targets(settings, purpose).await?;
         let wait = Duration::from_millis(settings.database.ai_wait_ms);
         Ok(Self {
@@ -64,6 +53,14 @@ impl Databases {
             mode,
             embedded,
         })
+    }
+
+    /// Fails early and clearly when core does not answer; the pool would only time out.
+    pub async fn core_answers(&self) -> Result<()> {
+        let core = self.core.pool();
+        let asked = session::open(core).await;
+        session::close(asked.map_err(|reason| session::unreachable("DATABASE_URL", core, &reason))?).await;
+        Ok(())
     }
 
     /// Where the pools do not fit the servers, with what to do about it.

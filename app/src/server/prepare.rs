@@ -34,7 +34,7 @@ pub(super) async fn schemas(
         databases.warn_of_tight_pools(settings, &mut pairing).await?;
     }
     if migrate_pending {
-        migrate::core_up(&databases.core, settings).await?;
+        migrate::core_up(&mut pairing, &databases.core, settings).await?;
     } else {
         refuse(migrate::core_status(&databases.core).await?)?;
     }
@@ -44,7 +44,7 @@ pub(super) async fn schemas(
         return Ok(());
     }
     if migrate_pending {
-        migrate::ai_up(&databases.ai, models.embedder.space(), settings).await?;
+        migrate::ai_up(&mut pairing, &databases.ai, models.embedder.space(), settings).await?;
     } else {
         refuse(migrate::ai_status(&databases.ai).await?)?;
     }
@@ -88,11 +88,11 @@ pub(super) async fn ai_when_it_is_back(state: AppState, databases: Databases) {
 
 /// `false` while nobody answers.
 async fn ai_now(state: &AppState, databases: &Databases) -> Result<bool> {
-    let pairing = Pairing::check(databases).await?;
+    let mut pairing = Pairing::check(databases).await?;
     if pairing.ai_away().is_some() {
         return Ok(false);
     }
-    migrate::ai_up(&databases.ai, state.models.embedder.space(), &state.settings).await?;
+    migrate::ai_up(&mut pairing, &databases.ai, state.models.embedder.space(), &state.settings).await?;
     pairing.confirm(true).await?;
     Ok(true)
 }

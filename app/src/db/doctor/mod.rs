@@ -131,7 +131,7 @@ pub async fn examine(settings: &Settings, space: Result<SpaceSpec>) -> Result<Re
     if mode == Mode::Embedded && !embedded::has_cluster(&mut report, settings) {
         return Ok(report);
     }
-    let opened = Databases::open_unasked(settings, Purpose::Command).await;
+    let opened = Databases::open(settings, Purpose::Command).await;
     let Some(databases) = report.made("databases", opened) else {
         return Ok(report);
     };

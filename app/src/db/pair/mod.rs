@@ -11,6 +11,8 @@ mod judge;
 mod make;
 mod store;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sea_orm::sqlx::postgres::PgConnection;
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,7 @@ use uuid::Uuid;
 pub use judge::{Code, Finding, judge};
 pub use make::{Made, inspect, make};
 
+use super::adopt::Chain;
 use super::connect::{Databases, Mode};
 use super::handle::{AiDb, CoreDb};
 use super::session;
@@ -26,6 +29,9 @@ use crate::error::{Error, Result};
 
 /// Serialises writers of the pair, in core.
 const LOCK: &str = "tandem:pair";
+
+/// The clock's other work must not wait for this.
+const BEAT_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// How the two schemas are laid out, as a pair remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,6 +187,14 @@ impl Pairing {
         }
     }
 
+    /// The connection for a chain's lock. There is none to an ai that is away; asking then is a defect.
+    pub(super) fn connection(&mut self, chain: Chain) -> &mut PgConnection {
+        match (chain, self.connections()) {
+            (Chain::Core, (core, _)) | (Chain::Ai, (core, None)) => core,
+            (Chain::Ai, (_, Some(ai))) => ai,
+        }
+    }
+
     /// After migrating: makes the pair if there is none, or looks once more
     /// whether it still is one. Replicas that start at once agree on one pair.
     /// With `count` the epoch grows. Does nothing while a side is not migrated or away.
@@ -234,26 +248,18 @@ impl Pairing {
 }
 
 /// Counts the epoch up, by the clock. A mismatch is an error and changes
-/// nothing; an ai database that is away is none.
+/// nothing; a database that is away, or a pool that is busy, is none.
 pub async fn beat(core: &CoreDb, ai: &AiDb, mode: Mode) -> Result<()> {
     if PairMode::from(mode) == PairMode::Single {
         return Ok(());
     }
-    let open = session::open(core.pool()).await;
-    let mut core = open.map_err(|reason| session::unreachable("DATABASE_URL", core.pool(), &reason))?;
-    let result = match session::open(ai.pool()).await {
-        Ok(mut ai) => {
-            let result = beat_both(&mut core, &mut ai).await;
-            session::close(ai).await;
-            result
-        }
-        Err(reason) => {
-            tracing::debug!(reason, "the ai database does not answer; its epoch waits");
-            Ok(())
-        }
-    };
-    session::close(core).await;
-    result
+    let core = tokio::time::timeout(BEAT_WAIT_MAX, core.pool().acquire());
+    let ai = tokio::time::timeout(BEAT_WAIT_MAX, ai.pool().acquire());
+    match tokio::join!(core, ai) {
+        (Ok(Ok(mut core)), Ok(Ok(mut ai))) => beat_both(&mut core, &mut ai).await,
+        // Health says who is away; the epoch waits.
+        _ => Ok(()),
+    }
 }
 
 async fn beat_both(core: &mut PgConnection, ai: &mut PgConnection) -> Result<()> {

@@ -71,13 +71,7 @@ fn damaged(database: &str, place: &Place) -> Error {
 
 /// Held until the connection ends.
 pub(super) async fn lock(core: &mut PgConnection) -> Result<()> {
-    if lock::hold(core, LOCK).await.context("asking for the pair's lock")? {
-        return Ok(());
-    }
-    Err(Error::startup(
-        "another process has been changing the pair for minutes",
-        "see whether another tandem is stuck on this database",
-    ))
+    lock::acquire(core, LOCK).await
 }
 
 /// Makes the records that are missing. The caller holds the lock.

@@ -27,7 +27,16 @@ pub(super) fn spawn(test: &str, folder: &Folder, cache_dir: &Path, uid: Option<u
     if let Some(uid) = uid {
         command.uid(uid).gid(uid);
     }
-    command.spawn().unwrap()
+    // Another test that forks at this moment holds the copy open for a while.
+    for _ in 0..200 {
+        match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            spawned => return spawned.unwrap(),
+        }
+    }
+    panic!("the copy stays busy");
 }
 
 /// The server's pid, once the child has opened it.

@@ -15,11 +15,15 @@ impl Disk {
     /// `None` where nothing can be mounted; says why.
     fn mount(options: &str) -> Option<Self> {
         let folder = Folder::new();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(&folder.0).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(&folder.0).output();
         match mounted {
             Ok(output) if output.status.success() => Some(Self(folder)),
             Ok(output) => {
-                eprintln!("skipped, nothing can be mounted here: {}", String::from_utf8_lossy(&output.stderr));
+                eprintln!(
+                    "skipped, nothing can be mounted here: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
                 None
             }
             Err(error) => {
@@ -68,32 +72,40 @@ async fn a_disk_too_small_for_a_cluster_is_said_and_leaves_no_half_one() {
 async fn a_disk_that_fills_up_under_a_server_fails_its_writes_and_nothing_else() {
     use crate::process::{Serving, embedded_env, run_failing};
     let Some(disk) = Disk::mount("size=400m,mode=777") else { return };
-    let env = embedded_env(&disk.0.join("data"));
+    let mut env = embedded_env(&disk.0.join("data"));
+    env.insert("WORKERS".into(), "0".into());
     let server = Serving::start(&env);
     let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(30)).build().unwrap();
     let register = async |number: usize| {
         let body = serde_json::json!({ "email": format!("u{number}@example.com"), "password": "a long password",
             "full_name": "x".repeat(100) });
-        let response = client.post(format!("{}/api/v1/auth/register", server.base)).json(&body).send().await.unwrap();
+        let response =
+            client.post(format!("{}/api/v1/auth/register", server.base)).json(&body).send().await.unwrap();
         let is_problem = response.headers()["content-type"] == "application/problem+json";
         (response.status().as_u16(), is_problem)
     };
     assert_eq!(register(0).await.0, 201);
-    let memory = |token: String, number: usize| {
-        let body = serde_json::json!({ "content": format!("{number} {}", "memory ".repeat(1000)) });
-        client.post(format!("{}/api/v1/memories", server.base)).bearer_auth(token).json(&body).send()
-    };
     let login = serde_json::json!({ "email": "u0@example.com", "password": "a long password" });
     let login = client.post(format!("{}/api/v1/auth/login", server.base)).json(&login).send().await.unwrap();
     let token = login.json::<serde_json::Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned();
-    assert_eq!(memory(token.clone(), 0).await.unwrap().status(), 201);
+    // Texts that cannot be compressed, so that each takes room.
+    let source = |number: usize| {
+        let text: String = (0..8000).map(|_| uuid::Uuid::now_v7().simple().to_string() + " ").collect();
+        let body = serde_json::json!({ "title": "Large", "text": text, "external_id": number.to_string() });
+        client
+            .post(format!("{}/api/v1/knowledge/sources", server.base))
+            .bearer_auth(&token)
+            .json(&body)
+            .send()
+    };
+    assert_eq!(source(0).await.unwrap().status(), 202);
 
     let filler = disk.fill();
     // There is room left in files that exist: go on until a write needs more.
     let mut refused = None;
-    for number in 1..600 {
-        let response = memory(token.clone(), number).await.unwrap();
-        if response.status() != 201 {
+    for number in 1..200 {
+        let response = source(number).await.unwrap();
+        if response.status() != 202 {
             refused = Some((response.status().as_u16(), response.json::<serde_json::Value>().await.unwrap()));
             break;
         }
@@ -107,7 +119,7 @@ async fn a_disk_that_fills_up_under_a_server_fails_its_writes_and_nothing_else()
     std::fs::remove_file(filler).unwrap();
     let started = std::time::Instant::now();
     let mut number = 1000;
-    while memory(token.clone(), number).await.unwrap().status() != 201 {
+    while source(number).await.unwrap().status() != 202 {
         number += 1;
         assert!(started.elapsed() < std::time::Duration::from_secs(30), "never writes again");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -155,7 +167,8 @@ async fn a_cluster_of_a_postgres_that_is_not_there_is_refused_and_left_alone() {
         let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
         std::os::unix::fs::chown(&cluster, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
     }
-    let said = EmbeddedServer::open(&settings(&folder.join("data")), Purpose::Serve).await.unwrap_err().to_string();
+    let said =
+        EmbeddedServer::open(&settings(&folder.join("data")), Purpose::Serve).await.unwrap_err().to_string();
     assert!(said.contains("needs PostgreSQL 14") && said.contains("POSTGRES_DIR"), "{said}");
     let left: Vec<_> = std::fs::read_dir(&cluster).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["PG_VERSION"]);

@@ -70,7 +70,8 @@ async fn another_user_cannot_connect_even_with_the_password() {
     let folder = Folder::new();
     let server = EmbeddedServer::open(&settings(&folder.join("data")), Purpose::Serve).await.unwrap();
     let password = std::fs::read_to_string(folder.join("data/postgres.password")).unwrap();
-    std::fs::write(folder.join("stolen"), format!("{}\n{}", server.socket_dir().display(), password)).unwrap();
+    std::fs::write(folder.join("stolen"), format!("{}\n{}", server.socket_dir().display(), password))
+        .unwrap();
     std::fs::set_permissions(folder.join("stolen"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let connects = |uid| spawn("connects_with_a_stolen_password", &folder, &cache_dir(), uid).wait().unwrap();
     assert!(connects(None).success(), "what was stolen is right");

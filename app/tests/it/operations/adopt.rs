@@ -10,7 +10,8 @@ async fn somebody_s() -> String {
     let url = postgres::empty(Layout::Single).await.core;
     let tables: String = (1..=7).map(|number| format!("CREATE TABLE shop_{number} (id int);")).collect();
     // A table with a name of ours is somebody's too.
-    execute(&url, &format!("{tables} CREATE TABLE users (id int); CREATE VIEW shop_view AS SELECT 1 AS one")).await;
+    execute(&url, &format!("{tables} CREATE TABLE users (id int); CREATE VIEW shop_view AS SELECT 1 AS one"))
+        .await;
     url
 }
 
@@ -22,7 +23,9 @@ async fn tables_of_somebody_else_are_refused_by_name_and_adopted_on_request() {
         let env = if kind == "core" { both(&theirs, &free) } else { both(&free, &theirs) };
         for command in ["serve", "migrate"] {
             let said = run_failing(&env, &[command]);
-            for word in [&name_of(&theirs), "shop_1", "shop_5", "and 4 more", "--adopt", "ADOPT_DATABASE=true"] {
+            for word in
+                [&name_of(&theirs), "shop_1", "shop_5", "and 4 more", "--adopt", "ADOPT_DATABASE=true"]
+            {
                 assert!(said.contains(word), "{word}: {said}");
             }
             assert!(!said.contains("shop_6"), "{said}");
@@ -45,7 +48,8 @@ async fn tables_of_somebody_else_are_refused_by_name_and_adopted_on_request() {
 #[tokio::test]
 async fn an_extension_s_tables_and_the_other_chain_s_are_not_foreign() {
     let url = postgres::empty(Layout::Single).await.core;
-    execute(&url, "CREATE TABLE of_an_extension (id int); ALTER EXTENSION plpgsql ADD TABLE of_an_extension").await;
+    execute(&url, "CREATE TABLE of_an_extension (id int); ALTER EXTENSION plpgsql ADD TABLE of_an_extension")
+        .await;
     for chain in ["ai", "core"] {
         run(&one(&url), &["migrate", chain]);
     }

@@ -13,13 +13,13 @@ use crate::support::postgres::{self, Layout, Urls, execute, texts};
 const CATALOG: &str = r"
 SELECT line FROM (
     SELECT 'column ' || c.relname || ' ' || a.attnum || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-           || ' ' || a.attnotnull || ' ' || a.attgenerated || ' ' || a.attstorage || ' '
+           || ' ' || a.attnotnull || ' ' || a.attgenerated::text || ' ' || a.attstorage::text || ' '
            || coalesce(pg_get_expr(d.adbin, d.adrelid), '')
       FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
       LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0
     UNION ALL
-    SELECT 'relation ' || relkind || ' ' || relname || ' ' || relrowsecurity || ' ' || relforcerowsecurity
+    SELECT 'relation ' || relkind::text || ' ' || relname || ' ' || relrowsecurity || ' ' || relforcerowsecurity
            || ' ' || coalesce(relacl::text, '')
       FROM pg_class WHERE relnamespace = 'public'::regnamespace
     UNION ALL
@@ -118,7 +118,8 @@ async fn until(url: &str, what: &str, condition: &str) {
 }
 
 /// Sessions that wait for a table's lock, or hold an advisory one.
-const STUCK: &str = "EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+const STUCK: &str =
+    "EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
 const HELD: &str = "EXISTS (SELECT FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
      WHERE l.locktype = 'advisory' AND d.datname = current_database()
        AND l.objid::bigint = hashtextextended('tandem:migrate:core', 0) & 4294967295 AND l.granted)";

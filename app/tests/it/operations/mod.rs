@@ -28,16 +28,19 @@ fn one(core: &str) -> Env {
 /// A server of the test's own, with an installation of its own if one is given.
 async fn own_server(postgres_dir: Option<PathBuf>) -> Throwaway {
     let mut settings = Settings::load(&postgres::base_env()).unwrap().embedded;
-    settings.postgres_dir =
-        postgres_dir.or_else(|| std::env::var_os("POSTGRES_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
+    settings.postgres_dir = postgres_dir
+        .or_else(|| std::env::var_os("POSTGRES_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
     Throwaway::start(&settings).await.unwrap()
 }
 
 /// The URL of a new database on such a server.
 async fn database_on(server: &Throwaway, name: &str) -> String {
     let url = |name: &str| server.connect_options(name).as_url();
-    postgres::execute(&url("postgres"), &format!("CREATE DATABASE {name} ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0"))
-        .await;
+    postgres::execute(
+        &url("postgres"),
+        &format!("CREATE DATABASE {name} ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0"),
+    )
+    .await;
     url(name)
 }
 

@@ -173,8 +173,11 @@ async fn a_pair_left_half_made_is_completed() {
     let urls = own_pair(Layout::Dual).await;
     // As if the first start had been killed between the two databases.
     postgres::execute(urls.ai.as_ref().unwrap(), "DELETE FROM ai_settings").await;
-    postgres::execute(&urls.core, "UPDATE settings SET value = jsonb_set(value, '{acked}', '0') WHERE key = 'pair'")
-        .await;
+    postgres::execute(
+        &urls.core,
+        "UPDATE settings SET value = jsonb_set(value, '{acked}', '0') WHERE key = 'pair'",
+    )
+    .await;
     run(&urls.env(), &["migrate"]);
     let found = look(&urls.env());
     assert_eq!(found["before"]["core"]["record"]["id"], found["before"]["ai"]["record"]["id"]);

@@ -8,7 +8,9 @@ use tandem::db::embedded::Throwaway;
 
 use super::{both, database_on, one, own_server};
 use crate::process::{run, run_failing, tandem};
-use crate::support::postgres::{self, Layout, empty_with, execute, execute_on_server, name_of, texts, with_login};
+use crate::support::postgres::{
+    self, Layout, empty_with, execute, execute_on_server, name_of, texts, with_login,
+};
 
 #[track_caller]
 fn says(env: &tandem::config::Env, words: &[&str]) {
@@ -62,7 +64,8 @@ async fn an_extension_out_of_the_search_path_is_told_the_path() {
     let url = postgres::empty(Layout::Single).await.core;
     execute(&url, "CREATE SCHEMA extensions; CREATE EXTENSION vector SCHEMA extensions").await;
     says(&one(&url), &["search_path = public, \"extensions\""]);
-    execute_on_server(&format!("ALTER DATABASE {} SET search_path = public, extensions", name_of(&url))).await;
+    execute_on_server(&format!("ALTER DATABASE {} SET search_path = public, extensions", name_of(&url)))
+        .await;
     run(&one(&url), &["migrate"]);
 }
 
@@ -91,7 +94,10 @@ impl OwnInstallation {
     }
 
     fn control(&self) -> PathBuf {
-        find(self.folder.path(), "vector.control").into_iter().find(|path| path.display().to_string().contains("18")).unwrap()
+        find(self.folder.path(), "vector.control")
+            .into_iter()
+            .find(|path| path.display().to_string().contains("18"))
+            .unwrap()
     }
 
     /// As if this version were packaged; `None` as if none were.
@@ -154,7 +160,11 @@ async fn a_server_without_pgvector_or_with_an_old_one_is_refused_and_makes_no_sc
 #[tokio::test]
 async fn an_installed_pgvector_that_is_too_old_is_told_the_update() {
     let url = postgres::empty(Layout::Single).await.core;
-    execute(&url, "CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'").await;
+    execute(
+        &url,
+        "CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'",
+    )
+    .await;
     says(&one(&url), &["pgvector 0.7.4 is installed", &name_of(&url), "ALTER EXTENSION vector UPDATE;"]);
 
     let migrated = postgres::migrated(Layout::Single).await.core;
