@@ -63,19 +63,8 @@ mod tests {
     use super::*;
 
     fn facts(max: i32, of_role: Option<i32>, started_at: f64) -> Facts {
-        Facts {
-            database: "db".to_owned(),
-            role: "role".to_owned(),
-            version: "17.0".to_owned(),
-            version_num: 170_000,
-            encoding: "UTF8".to_owned(),
-            in_recovery: false,
-            read_only: false,
-            schema: None,
-            may_create_tables: true,
-            connections: Connections { max, reserved: 3, of_role, of_database: None },
-            started_at,
-        }
+        let connections = Connections { max, reserved: 3, of_role, of_database: None };
+        Facts { connections, started_at, ..Facts::for_tests() }
     }
 
     #[test]

@@ -118,3 +118,23 @@ pub(super) async fn vector(connection: &mut PgConnection) -> Result<Vector> {
     .context("looking for the vector extension")?;
     Ok(Vector { installed: row.0, available: row.1, schema: row.2, is_visible: row.3 })
 }
+
+#[cfg(test)]
+impl Facts {
+    /// A server that has everything.
+    pub(super) fn for_tests() -> Self {
+        Self {
+            database: "db".to_owned(),
+            role: "role".to_owned(),
+            version: "17.0".to_owned(),
+            version_num: 170_000,
+            encoding: "UTF8".to_owned(),
+            in_recovery: false,
+            read_only: false,
+            schema: Some("public".to_owned()),
+            may_create_tables: true,
+            connections: Connections { max: 100, reserved: 3, of_role: None, of_database: None },
+            started_at: 1.0,
+        }
+    }
+}

@@ -14,9 +14,12 @@ use sea_orm::{
 
 use tokio::sync::OnceCell;
 
-use super::lock;
 use super::reach::Roles;
+use super::{lock, session, url};
 use crate::error::Result;
+
+/// A database that answers, answers within this.
+const PING_MAX: Duration = Duration::from_secs(2);
 
 /// Marks what belongs to the core database.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +104,26 @@ impl<M: Send + Sync> Db<M> {
     /// Answers whether the database answers.
     pub async fn ping(&self) -> Result<()> {
         Ok(self.connection.ping().await?)
+    }
+
+    /// Why it does not answer, if it does not. A pool that is merely busy is no reason.
+    pub async fn why_away(&self) -> Option<String> {
+        let asked = tokio::time::timeout(PING_MAX, self.connection.ping()).await;
+        if matches!(asked, Ok(Ok(()))) {
+            return None;
+        }
+        match session::open(self.pool()).await {
+            Ok(connection) => {
+                session::close(connection).await;
+                None
+            }
+            Err(reason) => Some(reason),
+        }
+    }
+
+    /// Host, port and name; no credentials.
+    pub fn describe(&self) -> String {
+        url::describe(&self.pool().connect_options())
     }
 
     /// The pool's state, for health and tests.

@@ -5,6 +5,7 @@ pub mod health;
 mod prepare;
 mod schedule;
 mod start;
+mod watch;
 
 pub use prepare::prepare;
 pub use start::{background, jobs, listen, open, serve};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use super::{prepare, schedule};
+use super::{prepare, schedule, watch};
 use crate::config::Settings;
 use crate::db::{Databases, Purpose};
 use crate::error::{Context, Error, Result};
@@ -79,6 +79,7 @@ pub fn background(state: &AppState, databases: &Databases) {
         let (server, stop) = (Arc::clone(server), state.shutdown.clone());
         state.tasks.spawn(async move { server.supervise(stop).await });
     }
+    state.tasks.spawn(watch::databases(state.clone()));
     if state.ai.is_closed() {
         state.tasks.spawn(prepare::ai_when_it_is_back(state.clone(), databases.clone()));
     }

@@ -61,8 +61,23 @@ async fn pools_reconnect_after_a_restart_of_the_database() {
     assert_eq!((status, body["status"].as_u64()), (503, Some(503)), "{body}");
     assert!(asked.elapsed() < PATIENCE);
 
+    let said = async |words: &str| {
+        let asked = Instant::now();
+        while !server.log().contains(words) {
+            assert!(asked.elapsed() < PATIENCE, "{words}: {}", server.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    said("a database does not answer").await;
     database.start_again().await.unwrap();
     until_ready(&server, "ok").await;
+    said("a database answers again").await;
+    let log = server.log();
+    for name in ["/core\"", "/ai\""] {
+        assert!(log.contains(name), "{name}: {log}");
+    }
+    let password = core.split(['@', '/', ':']).nth(4).unwrap();
+    assert!(password.len() > 20 && !log.contains(password), "no credentials in the log");
     for path in ["/api/v1/chat/conversations", "/api/v1/memories"] {
         for _ in 0..10 {
             let (status, body) = list(path).await;

@@ -189,6 +189,6 @@ async fn pools_larger_than_the_server_are_warned_of_with_the_numbers() {
     assert!(pools["remedy"].as_str().unwrap().contains("CORE_POOL_MAX"), "{pools}");
 
     let server = crate::process::Serving::start(&env);
-    assert!(server.log.iter().any(|line| line.contains("1700 connections")), "{:?}", server.log);
+    assert!(server.log().contains("1700 connections"), "{}", server.log());
     server.stop();
 }
