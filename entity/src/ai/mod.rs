@@ -5,3 +5,4 @@ pub mod feedback;
 pub mod kb_document;
 pub mod kb_source;
 pub mod memory;
+pub mod setting;
