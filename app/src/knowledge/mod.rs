@@ -8,6 +8,7 @@
 
 pub mod accept;
 mod chunk;
+mod files;
 pub mod http;
 mod ids;
 pub mod import;
@@ -23,5 +24,5 @@ pub use chunk::MediaType;
 pub use search::{
     GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, SpaceInfo, retrieve, search,
 };
-pub use source::{Offer, SourceInput};
+pub use source::{FileContent, Offer, SourceInput};
 pub use sweep::requeue_lost;

@@ -105,6 +105,9 @@ pub struct Hit {
     pub heading_path: String,
     /// The passage.
     pub content: String,
+    /// The page of the source on which it begins, from 1; for files with pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<i32>,
     /// What hits are ordered by; today the similarity.
     pub score: f64,
     /// Cosine similarity, -1 to 1.
@@ -138,6 +141,8 @@ pub struct Passage {
     pub heading_path: String,
     /// The passage.
     pub content: String,
+    /// The page of the source on which it begins, from 1.
+    pub page: Option<i32>,
     /// Cosine similarity to the question, -1 to 1.
     pub similarity: f64,
 }
@@ -187,6 +192,7 @@ pub async fn retrieve(
         title: neighbour.row.title,
         heading_path: neighbour.row.heading_path,
         content: neighbour.row.content,
+        page: neighbour.row.page,
     };
     Ok(found.neighbours.into_iter().map(passage).collect())
 }
@@ -198,13 +204,14 @@ struct Row {
     title: String,
     heading_path: String,
     content: String,
+    page: Option<i32>,
     metadata: Value,
 }
 
 fn nearest(state: &AppState, filter: Condition, vector: Vec<f32>, limit: u64) -> Nearest<'static> {
     Nearest {
         table: TABLE,
-        columns: &["id", "source_id", "title", "heading_path", "content", "metadata"],
+        columns: &["id", "source_id", "title", "heading_path", "content", "page", "metadata"],
         filter,
         vector,
         limit,
@@ -266,6 +273,7 @@ fn hit(neighbour: Neighbour<Row>, external_ids: &HashMap<SourceId, Option<String
         title: row.title,
         heading_path: row.heading_path,
         content: row.content,
+        page: row.page,
         score: similarity,
         similarity,
         metadata: row.metadata,

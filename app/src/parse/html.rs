@@ -135,7 +135,9 @@ mod tests {
     fn a_page_becomes_markdown_without_its_furniture() {
         let document = read(PAGE.as_bytes(), LIMITS).unwrap();
         assert_eq!(document.title.as_deref(), Some("Risk_limits & more"));
-        for part in ["# Limits", "Read the rules.", "## Single positions", "five percent", "A chart of limits"] {
+        for part in
+            ["# Limits", "Read the rules.", "## Single positions", "five percent", "A chart of limits"]
+        {
             assert!(document.text.contains(part), "{part}: {}", document.text);
         }
         for junk in ["secret", "color", "Home", "Imprint", "example.com", "Risk"] {
@@ -158,7 +160,8 @@ mod tests {
         let wide = "<div><p>x<br>y<p>z</div><svg><path/></svg>".repeat(5000);
         assert!(depth(&wide) < 10);
         let allowed = format!("{}deep{}", "<div>".repeat(1900), "</div>".repeat(1900));
-        let reading = std::thread::Builder::new().stack_size(64 << 20).spawn(move || read(allowed.as_bytes(), LIMITS));
+        let reading =
+            std::thread::Builder::new().stack_size(64 << 20).spawn(move || read(allowed.as_bytes(), LIMITS));
         assert_eq!(reading.unwrap().join().unwrap().unwrap().text.trim(), "deep");
     }
 }

@@ -81,7 +81,9 @@ pub async fn run(
                 }
                 End::Late => {
                     let limit = files.wall_s;
-                    return Ok(Outcome::Refused(format!("reading the file takes longer than {limit} seconds")));
+                    return Ok(Outcome::Refused(format!(
+                        "reading the file takes longer than {limit} seconds"
+                    )));
                 }
                 End::Killed => tracing::warn!("a parser was killed from outside"),
             }
@@ -161,7 +163,8 @@ async fn converse(files: &Files, child: &mut Child, bytes: &[u8]) -> Result<(Exi
             let _ = pipe.write_all(bytes).await;
         }
     };
-    let answer_max = (files.characters as u64 + files.pages as u64 * 2).saturating_mul(JSON_CHARACTER) + STDERR_MAX;
+    let answer_max =
+        (files.characters as u64 + files.pages as u64 * 2).saturating_mul(JSON_CHARACTER) + STDERR_MAX;
     let ((), out, err, status) =
         tokio::join!(handing_over, listen(stdout, answer_max), listen(stderr, STDERR_MAX), child.wait());
     drop(stdin);

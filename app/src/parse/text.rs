@@ -104,7 +104,10 @@ mod tests {
 
     #[test]
     fn control_characters_are_left_out_and_noise_is_refused() {
-        assert_eq!(text(b"one\0 line of some length\r\ntwo\x07\rthree\tx"), "one line of some length\ntwo\nthree\tx");
+        assert_eq!(
+            text(b"one\0 line of some length\r\ntwo\x07\rthree\tx"),
+            "one line of some length\ntwo\nthree\tx"
+        );
         let noise: Vec<u8> = (0..=255).cycle().take(900).collect();
         assert!(read(&noise, LIMITS).unwrap_err().0.contains("not text"));
         assert!(read(&[b'a'; 1001], LIMITS).unwrap_err().0.contains("1000 characters"));

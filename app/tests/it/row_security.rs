@@ -17,6 +17,7 @@ use crate::support::user::TestUser;
 const TABLES: [(&str, &str); 4] = [
     ("ai_kb_sources", "audience"),
     ("ai_kb_documents", "audience"),
+    ("ai_kb_files", "audience"),
     ("ai_memories", "audience"),
     ("ai_feedback", "user_id"),
 ];
