@@ -14,7 +14,7 @@ use crate::support::postgres::{self, Layout};
 use crate::support::user::TestUser;
 
 /// Tables with users' rows, and the column that says whose.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
     ("ai_kb_sources", "audience"),
     ("ai_kb_documents", "audience"),
     ("ai_kb_files", "audience"),

@@ -2,6 +2,7 @@
 
 mod commands;
 mod end_to_end;
+mod files;
 mod replicas;
 
 use std::io::{BufRead, BufReader};
@@ -58,7 +59,12 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it and waits until it says it is ready.
     pub(crate) fn start(env: &Env) -> Self {
-        let mut child = tandem(env, &["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(tandem(env, &["serve"]))
+    }
+
+    /// Starts a command that serves.
+    pub(crate) fn start_with(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         // Reads to the end of the process, so that its pipe never fills.
@@ -81,6 +87,11 @@ impl Serving {
         }
         let _ = child.kill();
         panic!("tandem serve did not become ready:\n{}", log.join("\n"));
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop and waits for a clean end.
