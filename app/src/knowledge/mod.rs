@@ -16,6 +16,7 @@ mod ingest;
 pub mod jobs;
 mod outline;
 mod queries;
+mod query_vector;
 mod search;
 mod source;
 mod sweep;

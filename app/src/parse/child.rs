@@ -88,19 +88,19 @@ fn confine(order: &Parse) -> nix::Result<()> {
     // When memory runs out, this process is the one to go.
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    limit(Resource::RLIMIT_CORE, 0)?;
-    limit(Resource::RLIMIT_FSIZE, 0)?;
-    limit(Resource::RLIMIT_CPU, order.cpu_s)?;
-    limit(Resource::RLIMIT_NOFILE, OPEN_FILES)?;
+    limit(Resource::RLIMIT_CORE, 0, 0)?;
+    limit(Resource::RLIMIT_FSIZE, 0, 0)?;
+    // The first limit ends it with a signal that tells, the second for sure.
+    limit(Resource::RLIMIT_CPU, order.cpu_s, order.cpu_s + 1)?;
+    limit(Resource::RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES)?;
     // macOS knows the name of this limit and does not keep it.
     #[cfg(target_os = "linux")]
-    limit(Resource::RLIMIT_AS, order.memory_bytes)?;
+    limit(Resource::RLIMIT_AS, order.memory_bytes, order.memory_bytes)?;
     Ok(())
 }
 
 /// Limits a resource for good, further if it was limited already.
-fn limit(resource: Resource, most: u64) -> nix::Result<()> {
-    let (_, hard) = getrlimit(resource)?;
-    let most = most.min(hard);
-    setrlimit(resource, most, most)
+fn limit(resource: Resource, soft: u64, hard: u64) -> nix::Result<()> {
+    let (_, most) = getrlimit(resource)?;
+    setrlimit(resource, soft.min(most), hard.min(most))
 }

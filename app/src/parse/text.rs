@@ -9,6 +9,8 @@ use super::{Document, Limits, Refused};
 const GUESSED_FROM: usize = 4 << 20;
 /// A file is not text when more than one character in this many is none.
 const NOISE: usize = 20;
+/// As much is forgiven even in a short text.
+const NOISE_FREE: usize = 2;
 
 pub(super) fn read(bytes: &[u8], limits: Limits) -> Result<Document, Refused> {
     let text = clean(&decode(bytes, None), limits)?;
@@ -69,7 +71,7 @@ pub(super) fn clean(text: &str, limits: Limits) -> Result<String, Refused> {
             return Err(Refused::too_long(limits));
         }
     }
-    if noise > characters / NOISE {
+    if noise > NOISE_FREE + characters / NOISE {
         return Err(Refused::because("the file is not text: too much of it is no letter of any encoding"));
     }
     Ok(cleaned)

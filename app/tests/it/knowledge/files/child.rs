@@ -99,7 +99,7 @@ fn the_parser_limits_itself_before_it_reads() {
     assert_eq!(limit("Max open files"), ["3", "3"]);
     assert_eq!(limit("Max file size"), ["0", "0"]);
     assert_eq!(limit("Max core file size"), ["0", "0"]);
-    assert_eq!(limit("Max cpu time"), ["30", "30"]);
+    assert_eq!(limit("Max cpu time"), ["30", "31"]);
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"Whales sing.").unwrap();
     let mut answer = String::new();
@@ -165,7 +165,7 @@ async fn every_other_end_of_a_parser_is_a_sentence() {
     for (commands, sentence) in [
         ("echo $$ > pid; exec /bin/sleep 600", "longer than 1 seconds"),
         ("echo $$ > pid; exec /usr/bin/yes", "longer than 1 seconds"),
-        ("echo $$ > pid; ulimit -t 1; while :; do :; done", "1 seconds of work"),
+        ("echo $$ > pid; ulimit -H -t 3; ulimit -S -t 1; while :; do :; done", "1 seconds of work"),
         ("echo $$ > pid; kill -SEGV $$", "broke on it (signal 11)"),
         ("echo $$ > pid; echo '{\"Ok\":'", "more text than can be handed over"),
     ] {
@@ -204,6 +204,7 @@ async fn a_process_that_stops_ends_its_parser_and_leaves_the_file_to_others() {
     let stop = CancellationToken::new();
     let stopping = async {
         let pid = written(&folder.path().join("pid")).await;
+        assert_eq!(app.state.ai.pool_state().in_use(), 0, "nobody holds a connection while a parser works");
         stop.cancel();
         pid
     };

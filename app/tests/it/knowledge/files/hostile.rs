@@ -76,6 +76,14 @@ async fn nesting_is_bounded() {
 }
 
 #[tokio::test]
+async fn work_is_bounded() {
+    let app = TestApp::with().env("TANDEM__FILES__CPU_S", 1).start().await;
+    // The time to join such neighbours grows with the square of their number.
+    let page = format!("<html>{}", "<b>x</b>".repeat(400_000));
+    refused(&app, "slow.html", page.as_bytes(), "more than 1 seconds of work").await;
+}
+
+#[tokio::test]
 async fn pages_are_bounded() {
     let app = TestApp::start().await;
     let pages = |count: usize| (1..=count).map(|page| format!("This is leaf {page}.")).collect::<Vec<_>>();
