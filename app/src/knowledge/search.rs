@@ -17,7 +17,7 @@ use super::query_vector::{query_vector, unit};
 use super::source::bounded_metadata;
 use crate::auth::Audience;
 use crate::db::vector::{self, Found, Nearest, Neighbour};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::state::AppState;
 use crate::web::text::{no_nul, not_blank};
 

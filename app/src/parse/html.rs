@@ -59,7 +59,7 @@ pub(super) fn read(bytes: &[u8], limits: Limits) -> Result<Document, Refused> {
     let title = title.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok(Document {
         title: title.filter(|title: &String| !title.trim().is_empty()),
-        text: text::clean(&markdown, limits)?,
+        text: text::clean(&narrowed(&markdown), limits)?,
         pages: None,
     })
 }
@@ -106,6 +106,25 @@ fn depth(html: &str) -> usize {
     deepest
 }
 
+/// Tables without the blanks and dashes that only make columns equally wide.
+fn narrowed(markdown: &str) -> String {
+    let mut narrow = String::with_capacity(markdown.len());
+    for line in markdown.split_inclusive('\n') {
+        if !line.starts_with('|') {
+            narrow.push_str(line);
+            continue;
+        }
+        let mut dashes = 0;
+        for letter in line.chars() {
+            dashes = if letter == '-' { dashes + 1 } else { 0 };
+            if dashes <= 3 && !(letter == ' ' && narrow.ends_with(' ')) {
+                narrow.push(letter);
+            }
+        }
+    }
+    narrow
+}
+
 /// Markdown's backslashes have no place in a title.
 fn unescaped(markdown: &str) -> String {
     let mut plain = String::with_capacity(markdown.len());
@@ -143,7 +162,11 @@ mod tests {
         for junk in ["secret", "color", "Home", "Imprint", "example.com", "Risk"] {
             assert!(!document.text.contains(junk), "{junk}: {}", document.text);
         }
-        assert!(document.text.contains("| Equity"), "{}", document.text);
+        assert!(
+            document.text.contains("| Name | Limit |\n| --- | --- |\n| Equity | 5 |"),
+            "{}",
+            document.text
+        );
     }
 
     #[test]
