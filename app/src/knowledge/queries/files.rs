@@ -62,6 +62,8 @@ pub(in crate::knowledge) async fn start_files(ai: &AiDb, wanted: &[Item]) -> Res
 pub(in crate::knowledge) async fn file(ai: &AiDb, item: Item) -> Result<Option<kb_file::Model>> {
     let ai = ai.begin_worker().await?;
     let file = kb_file::Entity::find_by_id(item.id).one(&ai).await?;
+    // The connection goes back before the parser starts.
+    ai.commit().await?;
     Ok(file.filter(|file| file.generation == item.generation))
 }
 
