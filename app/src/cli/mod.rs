@@ -20,7 +20,7 @@ use crate::config::Settings;
 use crate::db::{Databases, Purpose};
 use crate::error::{Context, Result};
 use crate::state::AppState;
-use crate::{router, server, telemetry};
+use crate::{parse, router, server, telemetry};
 
 /// The backend of an AI application on two Postgres databases.
 #[derive(Debug, Parser)]
@@ -55,6 +55,9 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Print the OpenAPI document
     Openapi,
+    /// Read one file, for the server that starts this
+    #[command(hide = true)]
+    Parse(parse::child::Parse),
 }
 
 /// Runs the command this process was started with.
@@ -70,6 +73,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
+    // Before anything is read that a hostile file must not reach.
+    if let Command::Parse(order) = &command {
+        return parse::child::run(order);
+    }
     if let Command::Openapi = command {
         let document = router::openapi().to_pretty_json().context("printing the OpenAPI document")?;
         return output::line(&document);
@@ -93,7 +100,7 @@ async fn dispatch(command: Command, settings: Settings) -> Result<()> {
         Command::User(command) => Box::pin(command.run(settings)).await,
         Command::Token(command) => Box::pin(command.run(settings)).await,
         Command::Ingest(command) => Box::pin(command.run(settings)).await,
-        Command::Openapi => Ok(()),
+        Command::Openapi | Command::Parse(_) => Ok(()),
     }
 }
 

@@ -39,7 +39,11 @@ pub(super) async fn schemas(
         refuse(migrate::core_status(&databases.core).await?)?;
     }
     if let Some(reason) = pairing.ai_away() {
-        tracing::warn!(reason, database = databases.ai.describe(), "the ai database does not answer; starting without knowledge and memories");
+        tracing::warn!(
+            reason,
+            database = databases.ai.describe(),
+            "the ai database does not answer; starting without knowledge and memories"
+        );
         databases.close_ai_for_now();
         return Ok(());
     }

@@ -28,8 +28,15 @@ const CORE_TABLES: [&str; 9] = [
     "tenants",
     "users",
 ];
-const AI_TABLES: [&str; 6] =
-    ["ai_embedding_spaces", "ai_feedback", "ai_kb_documents", "ai_kb_sources", "ai_memories", "ai_settings"];
+const AI_TABLES: [&str; 7] = [
+    "ai_embedding_spaces",
+    "ai_feedback",
+    "ai_kb_documents",
+    "ai_kb_files",
+    "ai_kb_sources",
+    "ai_memories",
+    "ai_settings",
+];
 
 async fn strings(connection: &impl ConnectionTrait, sql: &str) -> BTreeSet<String> {
     let statement = Statement::from_string(DbBackend::Postgres, sql);
@@ -178,6 +185,7 @@ async fn every_entity_matches_its_table() {
     check(app.ai(), ai::feedback::Entity, &[]).await;
     check(app.ai(), ai::kb_source::Entity, &["audience"]).await;
     check(app.ai(), ai::kb_document::Entity, &["audience"]).await;
+    check(app.ai(), ai::kb_file::Entity, &[]).await;
     check(app.ai(), ai::memory::Entity, &["audience"]).await;
     check(app.ai(), ai::setting::Entity, &[]).await;
 }

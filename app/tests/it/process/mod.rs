@@ -2,6 +2,7 @@
 
 mod commands;
 mod end_to_end;
+mod files;
 mod replicas;
 
 use std::io::{BufRead, BufReader};
@@ -93,6 +94,11 @@ impl Serving {
     /// What it said until now, a JSON object a line.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop and waits for a clean end.

@@ -157,6 +157,8 @@ pub(crate) fn base_env() -> Env {
         ("EMBEDDING_MODEL".to_owned(), "pocket".to_owned()),
         ("TANDEM_CACHE_DIR".to_owned(), cache_dir().display().to_string()),
         ("REGISTRATION".to_owned(), "open".to_owned()),
+        // This process is the tests', not the program.
+        ("TANDEM__FILES__PARSER".to_owned(), env!("CARGO_BIN_EXE_tandem").to_owned()),
         // Many tests run at once on one server.
         ("TANDEM__DATABASE__CORE_POOL_MAX".to_owned(), "8".to_owned()),
         ("TANDEM__DATABASE__AI_POOL_MAX".to_owned(), "6".to_owned()),
