@@ -3,14 +3,41 @@
 use entity::core::user;
 use secrecy::SecretString;
 
-use super::{password, queries};
+use super::throttle::Attempt;
+use super::{CurrentUser, password, queries, refresh};
 use crate::db::CoreDb;
 use crate::error::{Error, Result};
+use crate::state::AppState;
+use crate::web::Client;
+
+/// A session of the user with this address and password. 429 after too many
+/// failures; what is right from somewhere else is not refused for them.
+pub(super) async fn log_in(
+    state: &AppState,
+    client: Client,
+    email: &str,
+    password: &SecretString,
+) -> Result<(CurrentUser, SecretString)> {
+    let attempt = Attempt::log_in(state, client, email).await?;
+    let outcome = begin_session(state, email, password).await;
+    attempt.end(state, &outcome).await;
+    outcome
+}
+
+async fn begin_session(
+    state: &AppState,
+    email: &str,
+    password: &SecretString,
+) -> Result<(CurrentUser, SecretString)> {
+    let user = authenticate(&state.core, email, password).await?;
+    let token = refresh::start(state, &user).await?;
+    Ok((user.into(), token))
+}
 
 /// The user with this address and password. A wrong password and an unknown
 /// address get the same answer after the same work; that an account is
 /// disabled is told only to whoever knows its password.
-pub(super) async fn authenticate(core: &CoreDb, email: &str, password: &SecretString) -> Result<user::Model> {
+async fn authenticate(core: &CoreDb, email: &str, password: &SecretString) -> Result<user::Model> {
     let user = queries::by_email(core, email).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     // No connection is held here: hashing waits for a core.
@@ -18,8 +45,12 @@ pub(super) async fn authenticate(core: &CoreDb, email: &str, password: &SecretSt
     match user {
         Some(user) if matches && user.is_active => Ok(user),
         Some(_) if matches => Err(account_disabled()),
-        _ => Err(Error::unauthenticated("invalid_credentials", "email or password is wrong")),
+        _ => Err(invalid_credentials()),
     }
+}
+
+pub(super) fn invalid_credentials() -> Error {
+    Error::unauthenticated("invalid_credentials", "email or password is wrong")
 }
 
 pub(super) fn account_disabled() -> Error {

@@ -4,8 +4,9 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::password_hash::{PasswordHash as PhcHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use entity::core::user::PasswordHash;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use secrecy::{ExposeSecret, SecretString};
@@ -49,25 +50,25 @@ pub fn generate_password() -> SecretString {
 }
 
 /// The PHC string to store.
-pub(super) async fn hash(password: &SecretString) -> Result<String> {
+pub(super) async fn hash(password: &SecretString) -> Result<PasswordHash> {
     let password = password.clone();
     on_a_core(move || {
         let mut salt = [0_u8; 16];
         rand::rng().fill_bytes(&mut salt);
         let salt = SaltString::encode_b64(&salt).map_err(unusable)?;
         let hash = argon2()?.hash_password(password.expose_secret().as_bytes(), &salt).map_err(unusable)?;
-        Ok(hash.to_string())
+        Ok(PasswordHash(hash.to_string()))
     })
     .await
 }
 
 /// Whether the password is the one behind `hash`. Without a hash the work is
 /// the same and the answer is no.
-pub(super) async fn verify(password: &SecretString, hash: Option<String>) -> Result<bool> {
+pub(super) async fn verify(password: &SecretString, hash: Option<PasswordHash>) -> Result<bool> {
     let password = password.clone();
     on_a_core(move || {
-        let stored = hash.as_deref().unwrap_or(DUMMY_HASH);
-        let stored = PasswordHash::new(stored).map_err(unusable)?;
+        let stored = hash.as_ref().map_or(DUMMY_HASH, |hash| hash.0.as_str());
+        let stored = PhcHash::new(stored).map_err(unusable)?;
         let matches = argon2()?.verify_password(password.expose_secret().as_bytes(), &stored).is_ok();
         Ok(matches && hash.is_some())
     })
@@ -131,14 +132,15 @@ mod tests {
     async fn a_password_opens_only_its_own_hash() {
         let password = generate_password();
         let stored = hash(&password).await.unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(stored.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_eq!(format!("{stored:?}"), "PasswordHash(hidden)");
         assert!(verify(&password, Some(stored.clone())).await.unwrap());
         assert!(!verify(&generate_password(), Some(stored)).await.unwrap());
     }
 
     #[tokio::test]
     async fn the_dummy_costs_the_same_and_opens_to_nobody() {
-        let dummy = PasswordHash::new(DUMMY_HASH).unwrap();
+        let dummy = PhcHash::new(DUMMY_HASH).unwrap();
         let params = Params::try_from(&dummy).unwrap();
         assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (MEMORY_KIB, PASSES, LANES));
         assert_eq!(dummy.hash.unwrap().len(), Params::DEFAULT_OUTPUT_LEN);

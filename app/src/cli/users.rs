@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{output, with_state};
-use crate::auth::{self, CurrentUser, NewUser};
+use crate::auth::{self, AccountChange, CurrentUser, NewUser};
 use crate::config::Settings;
 use crate::db::CoreDb;
 use crate::error::{Context, Error, Result};
@@ -17,6 +17,17 @@ use crate::state::AppState;
 pub(super) enum User {
     /// Make a user; the password is read from standard input, or generated and printed
     Create(Create),
+    /// Shut an account out from the next request on
+    Disable(Switch),
+    /// Let a disabled account in again
+    Enable(Switch),
+}
+
+/// User disable, user enable.
+#[derive(Debug, Args)]
+pub(super) struct Switch {
+    /// Whose account
+    email: String,
 }
 
 /// User create.
@@ -47,8 +58,11 @@ pub(super) struct Token {
 
 impl User {
     pub(super) async fn run(self, settings: Settings) -> Result<()> {
-        let Self::Create(create) = self;
-        create.run(settings).await
+        match self {
+            Self::Create(create) => create.run(settings).await,
+            Self::Disable(switch) => switch.run(settings, false).await,
+            Self::Enable(switch) => switch.run(settings, true).await,
+        }
     }
 }
 
@@ -76,6 +90,30 @@ impl Create {
             None => Ok(()),
         }
     }
+}
+
+impl Switch {
+    async fn run(self, settings: Settings, is_active: bool) -> Result<()> {
+        with_state(settings, async |state: &AppState| {
+            let account = auth::find_account_by_email(&state.core, &self.email).await.map_err(|error| {
+                match error {
+                    Error::NotFound(_) => nobody(&self.email),
+                    other => other,
+                }
+            })?;
+            let change = AccountChange { is_active: Some(is_active), ..AccountChange::default() };
+            auth::change_account(&state.core, account.id, change).await
+        })
+        .await?;
+        output::line(&format!("{} {}", if is_active { "enabled" } else { "disabled" }, self.email))
+    }
+}
+
+fn nobody(email: &str) -> Error {
+    Error::startup(
+        format!("there is no account of {email}"),
+        "make one with `tandem user create EMAIL`, or `tandem seed --demo`",
+    )
 }
 
 fn read_password() -> Result<SecretString> {

@@ -3,10 +3,12 @@
 //! One small struct a section, read once at start and never again. The
 //! environment is a parameter, so tests never touch the process's own.
 
+mod network;
 mod sections;
 mod source;
 mod validate;
 
+pub use network::Network;
 pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Models,
     Registration, Telemetry,

@@ -19,7 +19,7 @@ const SCHEDULES: [(&str, u64, Run); 5] = [
     ("give up dead jobs", 30, |state| async move { jobs::give_up_dead(&state.core).await }.boxed()),
     ("requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await }.boxed()),
     ("delete old events", 60, |state| async move { chat::delete_old_events(&state.core).await }.boxed()),
-    ("delete expired refresh tokens", 600, |state| {
+    ("delete expired credentials", 600, |state| {
         async move { auth::delete_expired(&state.core).await }.boxed()
     }),
 ];

@@ -112,7 +112,7 @@ pub fn background(state: &AppState, databases: &Databases) {
 /// Serves until `stop` resolves, then ends what runs within a bound.
 pub async fn serve(state: AppState, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
     let shutdown = state.shutdown.clone();
-    let app = router::build(state.clone());
+    let app = router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let serving = std::pin::pin!(serving.into_future());
     let watched = async {
