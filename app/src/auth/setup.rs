@@ -2,8 +2,7 @@
 //!
 //! While there never was one, `serve` prints a token that makes one. All
 //! replicas print the same: it is derived from the signing key they share and
-//! a nonce in core, which is replaced when it is a day old. A stolen backup of
-//! core without the signing key holds no token.
+//! a nonce in core, which is replaced when it is a day old.
 
 use entity::core::{setting, user};
 use sea_orm::sea_query::OnConflict;

@@ -16,9 +16,10 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 
 fn ranges(settings: &Settings) -> Result<()> {
     let Settings { database, auth, models, knowledge, chat, jobs, http, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 21] = [
+    let checks: [(&str, u64, u64, u64); 22] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
+        ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
         ("auth.access_token_ttl_s", auth.access_token_ttl_s, 60, 86_400),
         ("auth.refresh_token_ttl_s", auth.refresh_token_ttl_s, 60, 31_536_000),
         ("auth.login_window_s", auth.login_window_s, 1, 86_400),
