@@ -123,11 +123,7 @@ pub async fn list(
 /// Take an invitation back.
 #[utoipa::path(delete, path = "/admin/invitations/{id}", tag = "admin",
     params(("id" = Uuid, Path, description = "The invitation")), responses((status = 204), Problems))]
-pub async fn delete(
-    State(state): State<AppState>,
-    _: AdminUser,
-    Path(id): Path<Uuid>,
-) -> Result<StatusCode> {
+pub async fn delete(State(state): State<AppState>, _: AdminUser, Path(id): Path<Uuid>) -> Result<StatusCode> {
     auth::delete_invitation(&state.core, InvitationId(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -114,6 +114,8 @@ pub async fn require_other_admin(tx: &CoreTx, leaving: UserId) -> Result<()> {
         .await?;
     match other {
         Some(_) => Ok(()),
-        None => Err(Error::conflict("last_admin", "this is the last active administrator; make another first")),
+        None => {
+            Err(Error::conflict("last_admin", "this is the last active administrator; make another first"))
+        }
     }
 }

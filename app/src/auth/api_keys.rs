@@ -58,7 +58,10 @@ pub(super) async fn create(
     // Whoever makes keys of this user at the same time waits, so that the limit holds.
     entity::core::user::Entity::find_by_id(user.id).lock(LockType::NoKeyUpdate).one(&tx).await?;
     if api_key::Entity::find().filter(api_key::Column::UserId.eq(user.id)).count(&tx).await? >= KEYS_MAX {
-        return Err(Error::conflict("too_many_keys", format!("a user has at most {KEYS_MAX} keys; delete some")));
+        return Err(Error::conflict(
+            "too_many_keys",
+            format!("a user has at most {KEYS_MAX} keys; delete some"),
+        ));
     }
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
@@ -128,7 +131,8 @@ pub(super) async fn rename(
 
 /// Deletes a user's key; its next request is refused.
 pub(super) async fn delete(core: &impl CoreConn, user: UserId, id: ApiKeyId) -> Result<()> {
-    let deleted = api_key::Entity::delete_by_id(id).filter(api_key::Column::UserId.eq(user)).exec(core).await?;
+    let deleted =
+        api_key::Entity::delete_by_id(id).filter(api_key::Column::UserId.eq(user)).exec(core).await?;
     if deleted.rows_affected == 0 { Err(Error::NotFound("API key")) } else { Ok(()) }
 }
 
@@ -161,7 +165,10 @@ pub(super) async fn authenticate(core: &CoreDb, key: &str, needs: Needs) -> Resu
             return Err(Error::forbidden("missing_scope", format!("this API key has not the scope {scope}")));
         }
         Needs::Person => {
-            return Err(Error::forbidden("key_not_allowed", "this route is not for API keys; log in instead"));
+            return Err(Error::forbidden(
+                "key_not_allowed",
+                "this route is not for API keys; log in instead",
+            ));
         }
     }
     if presented.unnoted {

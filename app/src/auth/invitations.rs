@@ -7,8 +7,8 @@ use entity::core::user::Role;
 use entity::ids::{InvitationId, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Statement,
+    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement,
 };
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
@@ -102,8 +102,7 @@ pub async fn list_invitations(core: &impl CoreConn, page: &PageQuery) -> Result<
         .order_by_desc(invitation::Column::Id)
         .limit(page.limit + 1);
     if let Some(cursor) = page.cursor {
-        let row =
-            Expr::tuple([Expr::col(invitation::Column::CreatedAt), Expr::col(invitation::Column::Id)]);
+        let row = Expr::tuple([Expr::col(invitation::Column::CreatedAt), Expr::col(invitation::Column::Id)]);
         query = query.filter(row.lt(Expr::tuple([Expr::val(cursor.at), Expr::val(cursor.id)])));
     }
     let rows = query.all(core).await?;

@@ -15,8 +15,8 @@ use entity::core::{refresh_token, user};
 use entity::ids::{RefreshTokenId, UserId};
 use sea_orm::sea_query::{Expr, LockType, Query};
 use sea_orm::{
-    ColumnTrait, DbBackend, DeriveActiveEnum, EntityTrait, EnumIter, FromQueryResult,
-    QueryFilter, QuerySelect, Statement,
+    ColumnTrait, DbBackend, DeriveActiveEnum, EntityTrait, EnumIter, FromQueryResult, QueryFilter,
+    QuerySelect, Statement,
 };
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;

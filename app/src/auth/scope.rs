@@ -36,8 +36,8 @@ pub(super) fn needs(method: &Method, path: &str) -> Needs {
         return Needs::Person;
     };
     // A search is a question too long for a URL.
-    let reads = [Method::GET, Method::HEAD].contains(method)
-        || (method == Method::POST && path.ends_with("/search"));
+    let reads =
+        [Method::GET, Method::HEAD].contains(method) || (method == Method::POST && path.ends_with("/search"));
     Needs::Scope(format!("{area}:{}", if reads { "read" } else { "write" }))
 }
 
@@ -45,11 +45,14 @@ pub(super) fn needs(method: &Method, path: &str) -> Needs {
 pub(super) fn parse(given: &[String]) -> Result<Vec<String>> {
     let mut scopes = Vec::with_capacity(given.len());
     for (index, scope) in given.iter().enumerate() {
-        let known = scope
-            .split_once(':')
-            .is_some_and(|(area, deed)| AREAS.iter().any(|(_, a)| *a == area) && ["read", "write"].contains(&deed));
+        let known = scope.split_once(':').is_some_and(|(area, deed)| {
+            AREAS.iter().any(|(_, a)| *a == area) && ["read", "write"].contains(&deed)
+        });
         if !known {
-            return Err(Error::field(format!("scopes[{index}]"), format!("must be one of {}", all().join(", "))));
+            return Err(Error::field(
+                format!("scopes[{index}]"),
+                format!("must be one of {}", all().join(", ")),
+            ));
         }
         scopes.push(scope.clone());
     }
@@ -93,8 +96,12 @@ mod tests {
 
     #[test]
     fn scopes_are_named_exactly() {
-        let parse = |scopes: &[&str]| super::parse(&scopes.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
-        assert_eq!(parse(&["memory:read", "chat:write", "chat:write"]).unwrap(), ["chat:write", "memory:read"]);
+        let parse =
+            |scopes: &[&str]| super::parse(&scopes.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            parse(&["memory:read", "chat:write", "chat:write"]).unwrap(),
+            ["chat:write", "memory:read"]
+        );
         for wrong in ["chat", "chat:", "chat:*", "*", "auth:write", "Chat:read", "chat:read "] {
             assert!(parse(&[wrong]).is_err(), "{wrong}");
         }

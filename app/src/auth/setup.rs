@@ -7,7 +7,8 @@
 use entity::core::{setting, user};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    Statement,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -24,7 +25,7 @@ const CLOSED: &str = "auth.setup_closed";
 /// What the token is derived from; its row is the lock of the setup.
 const NONCE: &str = "auth.setup_nonce";
 /// Life of a token, in hours.
-pub const TOKEN_HOURS: i32 = 24;
+const TOKEN_HOURS: i32 = 24;
 
 #[derive(Debug, FromQueryResult)]
 struct Nonce {
@@ -89,7 +90,8 @@ async fn try_set_up(state: &AppState, given: &SecretString, new: NewUser) -> Res
 pub(super) async fn close(tx: &CoreTx) -> Result<()> {
     // First the row that is the lock: whoever sets up at the same time holds it.
     setting::Entity::delete_by_id(NONCE).exec(tx).await?;
-    let row = setting::ActiveModel { key: Set(CLOSED.to_owned()), value: Set(true.into()), ..Default::default() };
+    let row =
+        setting::ActiveModel { key: Set(CLOSED.to_owned()), value: Set(true.into()), ..Default::default() };
     setting::Entity::insert(row)
         .on_conflict(OnConflict::column(setting::Column::Key).do_nothing().to_owned())
         .exec_without_returning(tx)
@@ -101,7 +103,8 @@ async fn is_over(core: &impl CoreConn) -> Result<bool> {
     if setting::Entity::find_by_id(CLOSED).one(core).await?.is_some() {
         return Ok(true);
     }
-    let administrator = user::Entity::find().filter(user::Column::Role.eq(user::Role::Admin)).one(core).await?;
+    let administrator =
+        user::Entity::find().filter(user::Column::Role.eq(user::Role::Admin)).one(core).await?;
     Ok(administrator.is_some())
 }
 
@@ -109,7 +112,8 @@ async fn require_open(core: &impl CoreConn) -> Result<()> {
     if is_over(core).await? {
         return Err(Error::Gone {
             code: "setup_closed",
-            detail: "this server has, or had, an administrator; `tandem user create --admin` makes another".to_owned(),
+            detail: "this server has, or had, an administrator; `tandem user create --admin` makes another"
+                .to_owned(),
         });
     }
     Ok(())

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
-use super::keys::{self, Purpose};
 use super::email;
+use super::keys::{self, Purpose};
 use crate::db::CoreConn;
 use crate::error::{CanFail, Error, Result};
 use crate::state::AppState;

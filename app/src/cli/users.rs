@@ -95,12 +95,11 @@ impl Create {
 impl Switch {
     async fn run(self, settings: Settings, is_active: bool) -> Result<()> {
         with_state(settings, async |state: &AppState| {
-            let account = auth::find_account_by_email(&state.core, &self.email).await.map_err(|error| {
-                match error {
+            let account =
+                auth::find_account_by_email(&state.core, &self.email).await.map_err(|error| match error {
                     Error::NotFound(_) => nobody(&self.email),
                     other => other,
-                }
-            })?;
+                })?;
             let change = AccountChange { is_active: Some(is_active), ..AccountChange::default() };
             auth::change_account(&state.core, account.id, change).await
         })

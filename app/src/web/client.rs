@@ -38,11 +38,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
 }
 
 /// The layer that finds out who sent a request, for the extractor [`Client`].
-pub async fn identify(
-    State(proxies): State<Arc<[Network]>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub async fn identify(State(proxies): State<Arc<[Network]>>, mut request: Request, next: Next) -> Response {
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()

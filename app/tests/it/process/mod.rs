@@ -1,5 +1,6 @@
 //! The program itself: several real processes on real databases.
 
+mod access;
 mod commands;
 mod end_to_end;
 mod replicas;
@@ -53,6 +54,8 @@ pub(crate) struct Serving {
     child: Child,
     /// `http://127.0.0.1:PORT`
     pub(crate) base: String,
+    /// What it said before it was ready.
+    pub(crate) log: Vec<String>,
 }
 
 impl Serving {
@@ -75,7 +78,7 @@ impl Serving {
             if event["message"] == "ready" {
                 let base = format!("http://{}", event["address"].as_str().unwrap());
                 std::thread::spawn(move || receiver.iter().for_each(drop));
-                return Self { child, base };
+                return Self { child, base, log };
             }
             log.push(line);
         }
