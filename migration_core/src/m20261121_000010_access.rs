@@ -64,11 +64,12 @@ CREATE INDEX ix_invitations_expires ON invitations (expires_at);
 CREATE INDEX ix_invitations_invited_by ON invitations (invited_by);
 CREATE INDEX ix_invitations_accepted_by ON invitations (accepted_by);
 
--- How often a log-in failed of late, for an account, an address or both. The
--- key is an HMAC: neither can be read from it.
+-- How often a log-in failed of late, for an account, an address or both, and
+-- how many are being checked. The key is an HMAC: neither can be read from it.
 CREATE TABLE login_failures (
     key             bytea       NOT NULL,
     failures        integer     NOT NULL,
+    pending         integer     NOT NULL,
     window_ends_at  timestamptz NOT NULL,
     CONSTRAINT pk_login_failures PRIMARY KEY (key)
 );

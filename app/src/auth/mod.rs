@@ -28,7 +28,7 @@ mod sweep;
 mod throttle;
 mod user;
 
-pub use access::access_token;
+pub use access::{access_token, sign_access_token};
 pub use accounts::{
     AccountChange, change_account, find_account, find_account_by_email, list_accounts, require_other_admin,
 };

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::keys::{self, Purpose};
 use super::register::{self, NewUser};
-use super::throttle::Attempt;
+use super::throttle::Throttle;
 use crate::db::{CoreConn, CoreTx};
 use crate::error::{Error, Result};
 use crate::state::AppState;
@@ -68,9 +68,11 @@ pub(super) async fn set_up(
     new: NewUser,
 ) -> Result<user::Model> {
     require_open(&state.core).await?;
-    let attempt = Attempt::setup(state, client).await?;
+    let throttle = Throttle::setup(state, client)?;
+    throttle.check(&state.core).await?;
+    let attempt = throttle.attempt(&state.core).await?;
     let outcome = try_set_up(state, given, new).await;
-    attempt.end(state, &outcome).await;
+    attempt.end(&state.core, &outcome).await;
     outcome
 }
 

@@ -5,12 +5,12 @@ use entity::core::user::{self, Role};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{output, with_state};
+use super::{output, with_core};
 use crate::auth::{self, AccountChange, CurrentUser, NewUser};
 use crate::config::Settings;
 use crate::db::CoreDb;
 use crate::error::{Context, Error, Result};
-use crate::state::AppState;
+use crate::state;
 
 /// User.
 #[derive(Debug, Subcommand)]
@@ -76,8 +76,8 @@ impl Create {
             full_name: self.full_name.clone(),
             role: if self.admin { Role::Admin } else { Role::User },
         };
-        let id =
-            with_state(settings, async |state: &AppState| auth::create_user(&state.core, new).await).await?;
+        let id = with_core(settings, async |core: &CoreDb, _: &Settings| auth::create_user(core, new).await)
+            .await?;
         let generated = given.is_none().then(|| password.expose_secret().to_owned());
         if self.json {
             return output::json(
@@ -94,14 +94,14 @@ impl Create {
 
 impl Switch {
     async fn run(self, settings: Settings, is_active: bool) -> Result<()> {
-        with_state(settings, async |state: &AppState| {
+        with_core(settings, async |core: &CoreDb, _: &Settings| {
             let account =
-                auth::find_account_by_email(&state.core, &self.email).await.map_err(|error| match error {
+                auth::find_account_by_email(core, &self.email).await.map_err(|error| match error {
                     Error::NotFound(_) => nobody(&self.email),
                     other => other,
                 })?;
             let change = AccountChange { is_active: Some(is_active), ..AccountChange::default() };
-            auth::change_account(&state.core, account.id, change).await
+            auth::change_account(core, account.id, change).await
         })
         .await?;
         output::line(&format!("{} {}", if is_active { "enabled" } else { "disabled" }, self.email))
@@ -123,9 +123,10 @@ fn read_password() -> Result<SecretString> {
 
 impl Token {
     pub(super) async fn run(self, settings: Settings) -> Result<()> {
-        let token = with_state(settings, async |state: &AppState| {
-            let user = find(&state.core, &self.email).await?;
-            auth::access_token(state, &user)
+        let token = with_core(settings, async |core: &CoreDb, settings: &Settings| {
+            let user = find(core, &self.email).await?;
+            let signing_key = state::signing_key(settings, core).await?;
+            auth::sign_access_token(&signing_key, settings.auth.access_token_ttl_s, &user)
         })
         .await?;
         output::line(&token)

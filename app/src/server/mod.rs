@@ -5,4 +5,4 @@ pub mod health;
 mod schedule;
 mod start;
 
-pub use start::{background, jobs, listen, open, prepare, serve};
+pub use start::{background, jobs, listen, open, open_core, prepare, serve};

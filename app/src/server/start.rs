@@ -36,18 +36,39 @@ pub async fn open(
     }
 }
 
+/// Opens the databases for a command that needs core alone. The models, which
+/// take most of a short command's time, are loaded only if something pends.
+pub async fn open_core(settings: &Settings) -> Result<Databases> {
+    let databases = Databases::open(settings, Purpose::Command).await?;
+    match bring_core_up(settings, &databases).await {
+        Ok(()) => Ok(databases),
+        Err(error) => {
+            databases.close().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn bring_core_up(settings: &Settings, databases: &Databases) -> Result<()> {
+    if migrate::core_status(&databases.core).await?.iter().all(|step| step.applied) {
+        return Ok(());
+    }
+    prepare(databases, &load_models(settings).await?, settings).await
+}
+
+async fn load_models(settings: &Settings) -> Result<LanguageModels> {
+    let (models, cache_dir) = (settings.models.clone(), settings.embedded.cache_dir.clone());
+    tokio::task::spawn_blocking(move || LanguageModels::from_settings(&models, &cache_dir))
+        .await
+        .context("loading the models")?
+}
+
 async fn assemble(
     settings: &Arc<Settings>,
     databases: &Databases,
     migrate_pending: bool,
 ) -> Result<AppState> {
-    let models = {
-        let settings = Arc::clone(settings);
-        tokio::task::spawn_blocking(move || {
-            LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir)
-        })
-    };
-    let models = models.await.context("loading the models")??;
+    let models = load_models(settings).await?;
     if migrate_pending {
         prepare(databases, &models, settings).await?;
     } else {

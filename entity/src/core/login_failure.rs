@@ -12,6 +12,8 @@ pub struct Model {
     pub key: Vec<u8>,
     /// Failures in the window.
     pub failures: i32,
+    /// Attempts being checked, which may turn out to be failures.
+    pub pending: i32,
     /// When counting begins anew.
     pub window_ends_at: DateTimeUtc,
 }
