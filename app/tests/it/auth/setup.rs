@@ -73,8 +73,21 @@ async fn eight_setups_at_once_on_two_replicas_make_one_administrator() {
     let other = app.replica().await;
     let token = token(&app).await.unwrap();
     let emails: Vec<String> = (0..8).map(|n| format!("{n}@example.com")).collect();
+    // Nobody can be inserted until all of them have come as far as they get.
+    let held = app.core().begin().await.unwrap();
+    held.execute_unprepared("LOCK TABLE users IN SHARE MODE").await.unwrap();
+    let core = app.core();
+    let release = async {
+        let waiting = "SELECT 1 FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let all = crate::chat::eventually(|| async move {
+            core.execute_unprepared(waiting).await.unwrap().rows_affected() == 8
+        });
+        assert!(all.await, "eight setups did not wait");
+        held.commit().await.unwrap();
+    };
     let parallel = emails.iter().enumerate().map(|(n, email)| set_up([&app, &other][n % 2], &token, email));
-    let answers = futures::future::join_all(parallel).await;
+    let (answers, ()) = tokio::join!(futures::future::join_all(parallel), release);
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
     for answer in answers.into_iter().filter(|answer| answer.status != 201) {
         answer.expect_problem(410, "setup_closed");
