@@ -4,6 +4,9 @@
 //! the OpenAPI document cannot disagree. Everything needs a user but the
 //! [`PUBLIC`] list.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -19,12 +22,14 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::auth::Gate;
+use crate::config::Network;
 use crate::error::{CanFail, Error};
 use crate::idempotency::{Keeper, Kind, Rule};
 use crate::server::{health, identified, metrics};
 use crate::state::AppState;
+use crate::web::client;
 use crate::web::extract::BodyLimit;
-use crate::{auth, chat, conversation, feedback, idempotency, knowledge, memory, web};
+use crate::{admin, auth, chat, conversation, feedback, idempotency, knowledge, memory, web};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -41,13 +46,13 @@ pub const PUBLIC: &[&str] = &[
     "/api/v1/auth/login",
     "/api/v1/auth/refresh",
     "/api/v1/auth/logout",
+    "/api/v1/setup",
+    "/setup",
     "/openapi.json",
     "/docs",
     "/docs/",
     "/docs/{*rest}",
 ];
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(idempotency::HEADER);
 
 /// Routes that heed `Idempotency-Key`: those that create.
 pub const IDEMPOTENT: &[Rule] = &[
@@ -59,6 +64,11 @@ pub const IDEMPOTENT: &[Rule] = &[
     Rule { path: "/api/v1/memories", kind: Kind::Kept },
     Rule { path: "/api/v1/memories/batch", kind: Kind::Kept },
 ];
+
+const IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static(idempotency::HEADER);
+const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
+/// How long a browser may remember that it may ask.
+const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
 
 #[derive(OpenApi)]
 #[openapi(
@@ -79,6 +89,17 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::http::refresh))
         .routes(routes!(auth::http::logout))
         .routes(routes!(auth::http::me))
+        .routes(routes!(auth::http::setup::set_up))
+        .routes(routes!(auth::http::api_keys::create, auth::http::api_keys::list))
+        .routes(routes!(
+            auth::http::api_keys::read,
+            auth::http::api_keys::rename,
+            auth::http::api_keys::delete
+        ))
+        .routes(routes!(admin::users::list))
+        .routes(routes!(admin::users::read, admin::users::change))
+        .routes(routes!(admin::invitations::create, admin::invitations::list))
+        .routes(routes!(admin::invitations::delete))
         .routes(routes!(conversation::http::create, conversation::http::list))
         .routes(routes!(conversation::http::read, conversation::http::rename, conversation::http::delete))
         .routes(routes!(conversation::http::messages))
@@ -139,17 +160,20 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
-    let gate = Gate { state: state.clone(), public: PUBLIC };
-    let keeper = Keeper { state: state.clone(), rules: IDEMPOTENT, json_limit: limit, upload_limit: limit };
+    let gate = Gate { state: state.clone(), public: PUBLIC, base: BASE };
+    let proxies: Arc<[Network]> = state.settings.http.trusted_proxies.clone().into();
+    let keeper = Keeper { state: state.clone(), rules: IDEMPOTENT };
     routes
         .merge(documentation(document))
         .route("/api/health", axum::routing::get(health::health))
         .route("/api/v1/health", axum::routing::get(health::health))
+        .route("/setup", axum::routing::post(auth::http::setup::set_up))
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(keeper, idempotency::keep))
         .layer(from_fn_with_state(gate, auth::require_user))
         .layer(DefaultBodyLimit::max(limit))
         .layer(axum::Extension(BodyLimit(limit)))
+        .layer(from_fn_with_state(proxies, client::identify))
         .layer(cors(&state))
         .layer(web::panic::layer(state.metrics.clone()))
         .layer(from_fn_with_state(state.metrics.clone(), identified::identified))
@@ -169,7 +193,8 @@ async fn wrong_method(method: Method) -> Error {
     Error::MethodNotAllowed(method.to_string())
 }
 
-/// The configured origins; while embedded, any page of this machine.
+/// The configured origins, exactly; while embedded, any page of this machine.
+/// Never with credentials: nothing here is authenticated by a cookie.
 fn cors(state: &AppState) -> CorsLayer {
     let configured = &state.settings.http.cors_origins;
     let origins = if configured.is_empty() && state.settings.is_embedded() {
@@ -184,8 +209,15 @@ fn cors(state: &AppState) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, IDEMPOTENCY_KEY])
-        .expose_headers([identified::HEADER, idempotency::REPLAYED.0])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            IDEMPOTENCY_KEY_HEADER,
+            LAST_EVENT_ID_HEADER,
+        ])
+        .expose_headers([identified::HEADER, header::RETRY_AFTER, idempotency::REPLAYED.0])
+        .max_age(PREFLIGHT_AGE)
 }
 
 fn is_loopback_origin(origin: &HeaderValue) -> bool {

@@ -24,6 +24,8 @@ use crate::web::problem::REQUEST_ID;
 const KEY_CHARACTERS_MAX: usize = 255;
 /// Longer paths belong to no row: their ids are malformed.
 const PATH_CHARACTERS_MAX: usize = 500;
+/// Room for the parts of an upload beside the file; its handler is as generous.
+const UPLOAD_REST_BYTES: usize = 256 * 1024;
 /// Largest body that is kept; one that is larger is not answered twice.
 const KEPT_BYTES_MAX: u64 = 1 << 20;
 
@@ -52,10 +54,6 @@ pub struct Keeper {
     pub state: AppState,
     /// The routes, all of them POST.
     pub rules: &'static [Rule],
-    /// Largest JSON body.
-    pub json_limit: usize,
-    /// Largest upload.
-    pub upload_limit: usize,
 }
 
 /// Answers a request that was made before with the answer that was given
@@ -81,8 +79,17 @@ pub async fn keep(
     let user = user.ok_or(Error::NotFound("user"))?;
     let path = request.uri().path().to_owned();
     let (parts, sent) = request.into_parts();
-    let limit = if is_upload(&parts.headers) { keeper.upload_limit } else { keeper.json_limit };
-    let sent = body::read(&parts.headers, sent, limit).await?;
+    let settings = &keeper.state.settings;
+    let limit = if is_upload(&parts.headers) {
+        settings.files.upload_limit_bytes.saturating_add(UPLOAD_REST_BYTES)
+    } else {
+        settings.http.json_limit_bytes
+    };
+    let reading = body::read(&parts.headers, sent, limit);
+    let sent = tokio::time::timeout(settings.files.upload_timeout(), reading).await.map_err(|_| {
+        let limit = settings.files.upload_timeout_s;
+        Error::Malformed(format!("the body was not complete after {limit} seconds"))
+    })??;
     let identity = Identity { user, method: "POST", path, key, hash: sent.hash };
     let mut request = Request::from_parts(parts, sent.body);
     match queries::claim(&keeper.state.core, &identity).await? {

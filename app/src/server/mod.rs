@@ -4,7 +4,10 @@
 pub mod health;
 pub mod identified;
 pub mod metrics;
+mod prepare;
 mod schedule;
 mod start;
+mod watch;
 
-pub use start::{background, jobs, listen, open, prepare, serve};
+pub use prepare::prepare;
+pub use start::{background, jobs, listen, open, open_core, serve};

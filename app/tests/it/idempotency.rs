@@ -181,7 +181,7 @@ async fn a_repetition_on_another_replica_follows_it_too() {
     let user = app.user().await;
     let replica =
         tandem::state::AppState { live: tandem::web::live::LiveLogs::default(), ..app.state.clone() };
-    let elsewhere = user.at(tandem::router::build(replica));
+    let elsewhere = user.on_replica(tandem::router::build(replica));
     let conversation = user.conversation().await;
     let path = format!("/chat/conversations/{conversation}/send");
     let body = json!({ "content": "follow me" });

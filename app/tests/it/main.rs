@@ -29,6 +29,8 @@ mod idempotency;
 mod knowledge;
 mod llm;
 mod memory;
+mod operations;
+mod packaging;
 mod process;
 mod requests;
 mod row_security;

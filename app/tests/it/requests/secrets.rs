@@ -230,11 +230,13 @@ async fn use_everything(story: &mut Story<'_>, server: &ModelServer, secrets: &m
         "the answer to POST /api/v1/auth/refresh".to_owned(),
     ];
     let (status, made) =
-        story.post("/api/v1/auth/api-keys", &access, json!({ "name": "swept", "scopes": ["read"] })).await;
-    if status == 201 {
-        secrets.add("the API key", made["key"].as_str().unwrap());
-        given.push("the answer to POST /api/v1/auth/api-keys".to_owned());
-    }
+        story.post("/api/v1/auth/api-keys", &access, json!({ "name": "swept", "scopes": ["chat:read"] })).await;
+    assert_eq!(status, 201, "{made}");
+    let api_key = secrets.add("the API key", made["key"].as_str().unwrap());
+    given.push("the answer to POST /api/v1/auth/api-keys".to_owned());
+    assert_eq!(story.send(Method::GET, "/api/v1/chat/conversations", &api_key, Vec::new()).await.0, 200);
+    assert_eq!(story.send(Method::GET, "/api/v1/memories", &api_key, Vec::new()).await.0, 403);
+    assert_eq!(story.send(Method::GET, "/api/v1/memories", &format!("{api_key}x"), Vec::new()).await.0, 401);
     wrong_requests(story, &access, &password).await;
 
     // A provider that repeats the key, then one that answers.
