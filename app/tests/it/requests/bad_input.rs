@@ -220,6 +220,7 @@ fn valid(operation: &Operation) -> Value {
         "send" => json!({ "content": "hello" }),
         "feedback" => json!({ "rating": "up" }),
         "{id}" if operation.path.contains("conversations") => json!({ "title": "Another" }),
+        "{id}" if operation.path.contains("api-keys") => json!({ "name": "Another" }),
         "{id}" if operation.path.contains("memories") => json!({ "content": "Another." }),
         _ => json!({}),
     }

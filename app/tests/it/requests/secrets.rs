@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tandem::config::Env;
 
 use super::proxy::Wire;
-use crate::process::tandem;
+use crate::process::{run, tandem};
 use crate::support::model::{ModelServer, Script};
 use crate::support::postgres::{self, Layout};
 
@@ -291,6 +291,8 @@ async fn a_smoke_run_leaves_a_clean_log_and_an_outage_names_its_database() {
     let mut env = Env::new();
     env.insert("DATABASE_URL".to_owned(), core.url().to_owned());
     env.insert("AI_DATABASE_URL".to_owned(), ai.url().to_owned());
+    // Without an administrator every start warns.
+    run(&env, &["user", "create", "boss@example.com", "--admin"]);
     let program = Loud::start(&env, "json", folder.path());
     let mut seen = Vec::new();
     let mut story = Story {
@@ -358,7 +360,7 @@ async fn a_wrong_secret_is_named_and_not_shown() {
         let mut env = good.clone();
         env.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let output =
-            tandem(&env, &["token", "nobody@example.com"]).env("LOG_LEVEL", "trace").output().unwrap();
+            tandem(&env, &["ask", "anything"]).env("LOG_LEVEL", "trace").output().unwrap();
         let said =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(!output.status.success(), "{pairs:?} was taken: {said}");
