@@ -1,5 +1,7 @@
 //! From a marker in the answer to a stored citation that resolves.
 
+use std::collections::HashSet;
+
 use entity::core::citation;
 use entity::ids::{CitationId, MessageId};
 use sea_orm::ActiveValue::Set;
@@ -30,8 +32,16 @@ pub(super) fn cite(text: &str, marker: Marker, passages: &[Passage]) -> Option<C
     })
 }
 
-/// Rows for the citations of an answer, in the order of its text.
-pub(super) fn rows(message_id: MessageId, citations: &[CitationView]) -> Vec<citation::ActiveModel> {
+/// Rows for the citations of an answer, in the order of its text. Those of
+/// sources that are gone by now hold none of their words.
+pub(super) fn rows(
+    message_id: MessageId,
+    citations: &[CitationView],
+    gone: &HashSet<Uuid>,
+) -> Vec<citation::ActiveModel> {
+    let words = |view: &CitationView, words: &str| {
+        if gone.contains(&view.source_id) { String::new() } else { words.to_owned() }
+    };
     citations
         .iter()
         .zip(0..)
@@ -42,8 +52,9 @@ pub(super) fn rows(message_id: MessageId, citations: &[CitationView]) -> Vec<cit
             index: Set(view.index),
             document_id: Set(view.document_id.into()),
             source_id: Set(view.source_id.into()),
-            title: Set(view.title.clone()),
-            quote: Set(view.quote.clone()),
+            title: Set(words(view, &view.title)),
+            quote: Set(words(view, &view.quote)),
+            deleted: Set(gone.contains(&view.source_id)),
             span_start: Set(view.start),
             span_end: Set(view.end),
             ..Default::default()

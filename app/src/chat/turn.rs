@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use entity::core::message::Status;
 use entity::ids::{ConversationId, MessageId};
 use futures::StreamExt;
@@ -18,7 +19,10 @@ use super::{citations, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{CanFail, Error, Result};
+use crate::jobs::outbox;
+use crate::knowledge;
 use crate::llm::{ChatDelta, ChatStream, Usage};
+use crate::memory::Said;
 use crate::state::AppState;
 use crate::web::live::Writer;
 
@@ -40,6 +44,8 @@ pub(super) struct Turn {
     pub(super) question: String,
     pub(super) lease_owner: Uuid,
     pub(super) started_at: Instant,
+    /// The same, by core's clock.
+    pub(super) asked_at: DateTime<Utc>,
 }
 
 /// What has been written so far.
@@ -193,7 +199,9 @@ struct Remembered {
 /// An explicit "remember that ..." in the user's own words is stored.
 async fn remember(turn: &Turn) -> Option<Remembered> {
     let fact = crate::memory::remember_request(&turn.question)?;
-    let saved = crate::memory::remember(&turn.state, &turn.user, &fact, turn.user_message_id);
+    let said_in =
+        Said { conversation_id: turn.conversation_id, message_id: turn.user_message_id };
+    let saved = crate::memory::remember(&turn.state, &turn.user, &fact, said_in);
     let deadline = turn.state.settings.chat.retrieval_deadline();
     let id = match tokio::time::timeout(deadline, saved).await {
         Ok(Ok(id)) => Some(id.0),
@@ -273,7 +281,9 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
     if !held {
         return Err(lease_lost());
     }
-    queries::insert_citations(&tx, citations::rows(id, &draft.citations)).await?;
+    let cited: Vec<Uuid> = draft.citations.iter().map(|citation| citation.source_id).collect();
+    let gone = outbox::deleted_since(&tx, knowledge::SOURCE, &cited, turn.user.id, turn.asked_at).await?;
+    queries::insert_citations(&tx, citations::rows(id, &draft.citations, &gone)).await?;
     tx.commit().await?;
     log.send(entries);
     Ok(())

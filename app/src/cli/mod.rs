@@ -2,6 +2,7 @@
 //! standard error; any failure exits non-zero.
 
 mod ask;
+mod doctor;
 mod ingest;
 mod migrate;
 mod output;
@@ -44,6 +45,9 @@ enum Command {
     Token(users::Token),
     /// Add files, a folder, or the lines of a JSONL file to the knowledge base
     Ingest(ingest::Ingest),
+    /// Check how the databases are
+    #[command(subcommand)]
+    Doctor(doctor::Doctor),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -52,7 +56,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output::failure(&error);
             ExitCode::FAILURE
@@ -60,10 +64,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     if let Command::Openapi = command {
         let document = router::openapi().to_pretty_json().context("printing the OpenAPI document")?;
-        return output::line(&document);
+        output::line(&document)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings::from_process_env()?;
     telemetry::start(&settings.telemetry)?;
@@ -72,17 +77,19 @@ fn run(command: Command) -> Result<()> {
     runtime.block_on(dispatch(command, settings))
 }
 
-async fn dispatch(command: Command, settings: Settings) -> Result<()> {
+async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode> {
     match command {
-        Command::Serve(command) => Box::pin(command.run(settings)).await,
-        Command::Ask(command) => Box::pin(command.run(settings)).await,
-        Command::Migrate(command) => Box::pin(command.run(settings)).await,
-        Command::Seed(command) => Box::pin(command.run(settings)).await,
-        Command::User(command) => Box::pin(command.run(settings)).await,
-        Command::Token(command) => Box::pin(command.run(settings)).await,
-        Command::Ingest(command) => Box::pin(command.run(settings)).await,
-        Command::Openapi => Ok(()),
+        Command::Doctor(command) => return Box::pin(command.run(settings)).await,
+        Command::Serve(command) => Box::pin(command.run(settings)).await?,
+        Command::Ask(command) => Box::pin(command.run(settings)).await?,
+        Command::Migrate(command) => Box::pin(command.run(settings)).await?,
+        Command::Seed(command) => Box::pin(command.run(settings)).await?,
+        Command::User(command) => Box::pin(command.run(settings)).await?,
+        Command::Token(command) => Box::pin(command.run(settings)).await?,
+        Command::Ingest(command) => Box::pin(command.run(settings)).await?,
+        Command::Openapi => {}
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `work` over opened, migrated databases, attaching to a running

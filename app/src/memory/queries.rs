@@ -5,12 +5,15 @@ use entity::ai::memory::{self, Column, Entity, Model};
 use entity::ids::{MemoryId, UserId};
 use pgvector::Vector;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, Statement,
+};
 use uuid::Uuid;
 
 use super::ids::content_hash;
-use crate::auth::Audience;
-use crate::db::AiConn;
+use crate::auth::{Audience, Deletion, Ownership};
+use crate::db::{AiConn, AiDb, Reach};
 use crate::error::{Error, Result};
 use crate::web::Cursor;
 
@@ -37,6 +40,9 @@ pub(super) struct Changes {
     pub(super) content: Option<(String, Vec<f32>)>,
     pub(super) scope: Option<String>,
     pub(super) metadata: Option<serde_json::Value>,
+    /// Stated anew, as opposed to edited: a deletion that was asked for before
+    /// leaves it alone.
+    pub(super) is_said_again: bool,
 }
 
 impl Changes {
@@ -46,27 +52,30 @@ impl Changes {
 }
 
 /// A row the audience may read, without its vector.
-pub(super) async fn find(ai: &impl AiConn, audience: &Audience, id: MemoryId) -> Result<Model> {
+pub(super) async fn find(ai: &AiDb, audience: &Audience, id: MemoryId) -> Result<Model> {
+    let ai = ai.begin_for(&audience.reach()).await?;
     rows()
         .filter(audience.condition())
         .filter(Column::Id.eq(id))
-        .one(ai)
+        .one(&ai)
         .await?
         .ok_or(Error::NotFound("memory"))
 }
 
 /// A row of exactly one audience, without its vector.
-pub(super) async fn find_of(ai: &impl AiConn, audience: Uuid, id: MemoryId) -> Result<Model> {
+pub(super) async fn find_of(ai: &AiDb, ownership: Ownership, id: MemoryId) -> Result<Model> {
+    let ai = ai.begin_for(&ownership.reach()).await?;
     rows()
-        .filter(is_for([audience]))
+        .filter(is_for([ownership.audience()]))
         .filter(Column::Id.eq(id))
-        .one(ai)
+        .one(&ai)
         .await?
         .ok_or(Error::NotFound("memory"))
 }
 
 /// Rows of the audiences that carry one of the ids, texts or external ids.
-pub(super) async fn find_like(ai: &impl AiConn, audiences: Vec<Uuid>, like: Like) -> Result<Vec<Model>> {
+pub(super) async fn find_like(ai: &AiDb, audiences: Vec<Uuid>, like: Like) -> Result<Vec<Model>> {
+    let ai = ai.begin_for(&Reach::reading(audiences.iter().copied())).await?;
     let any = Condition::any()
         .add(Column::Id.is_in(like.ids))
         .add(Column::ContentHash.is_in(like.content_hashes))
@@ -76,13 +85,13 @@ pub(super) async fn find_like(ai: &impl AiConn, audiences: Vec<Uuid>, like: Like
         .filter(any)
         .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Id)
-        .all(ai)
+        .all(&ai)
         .await?)
 }
 
 /// The user's own rows, newest first, one more than `limit`.
 pub(super) async fn list_own(
-    ai: &impl AiConn,
+    ai: &AiDb,
     owner: UserId,
     filter: Filter,
     limit: u64,
@@ -102,11 +111,12 @@ pub(super) async fn list_own(
         let position = Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
         select = select.filter(position.lt(Expr::tuple([Expr::val(at), Expr::val(id)])));
     }
+    let ai = ai.begin_for(&Reach::reading([owner.0])).await?;
     Ok(select
         .order_by_desc(Column::CreatedAt)
         .order_by_desc(Column::Id)
         .limit(limit.saturating_add(1))
-        .all(ai)
+        .all(&ai)
         .await?)
 }
 
@@ -132,9 +142,12 @@ pub(super) async fn update(ai: &impl AiConn, audience: Uuid, id: MemoryId, chang
     if let Some(metadata) = changes.metadata {
         row.metadata = Set(metadata);
     }
-    Entity::update_many()
-        .set(row)
-        .col_expr(Column::UpdatedAt, Expr::current_timestamp())
+    let mut update =
+        Entity::update_many().set(row).col_expr(Column::UpdatedAt, Expr::current_timestamp());
+    if changes.is_said_again {
+        update = update.col_expr(Column::Generation, Expr::cust("nextval('ai_generation_seq')"));
+    }
+    update
         .filter(is_for([audience]))
         .filter(Column::Id.eq(id))
         .exec(ai)
@@ -142,16 +155,51 @@ pub(super) async fn update(ai: &impl AiConn, audience: Uuid, id: MemoryId, chang
     Ok(())
 }
 
-/// Deletes a row of exactly one audience.
-pub(super) async fn delete(ai: &impl AiConn, audience: Uuid, id: MemoryId) -> Result<()> {
-    Entity::delete_many().filter(is_for([audience])).filter(Column::Id.eq(id)).exec(ai).await?;
-    Ok(())
+/// Deletes the row that a deletion saw, if whoever asked may. How many rows that is.
+pub(super) async fn delete_seen(ai: &impl AiConn, id: MemoryId, deletion: &Deletion) -> Result<u64> {
+    let mut delete =
+        Entity::delete_many().filter(is_for(deletion.audiences.iter().copied())).filter(Column::Id.eq(id));
+    if let Some(seen) = deletion.generation {
+        delete = delete.filter(Column::Generation.lte(seen));
+    }
+    Ok(delete.exec(ai).await?.rows_affected)
 }
 
-/// Deletes the user's own rows; answers how many there were.
-pub(super) async fn delete_own(ai: &impl AiConn, owner: UserId) -> Result<u64> {
-    let deleted = Entity::delete_many().filter(Column::OwnerId.eq(owner)).exec(ai).await?;
-    Ok(deleted.rows_affected)
+/// Deletes at most `limit` of the user's own rows, of those up to a generation if there is one.
+pub(super) async fn delete_own(
+    ai: &impl AiConn,
+    owner: UserId,
+    seen: Option<i64>,
+    limit: u64,
+) -> Result<u64> {
+    let mut some = Entity::find().select_only().column(Column::Id).filter(Column::OwnerId.eq(owner));
+    if let Some(seen) = seen {
+        some = some.filter(Column::Generation.lte(seen));
+    }
+    let some = some.limit(limit).into_query();
+    Ok(Entity::delete_many().filter(Column::Id.in_subquery(some)).exec(ai).await?.rows_affected)
+}
+
+/// How many rows the user has.
+pub(super) async fn count_own(ai: &impl AiConn, owner: UserId) -> Result<u64> {
+    Ok(Entity::find().filter(Column::OwnerId.eq(owner)).count(ai).await?)
+}
+
+/// The highest generation given so far.
+pub(super) async fn last_generation(ai: &impl AiConn) -> Result<i64> {
+    let statement = Statement::from_string(DbBackend::Postgres, "SELECT last_value FROM ai_generation_seq");
+    let row = ai.query_one_raw(statement).await?.ok_or(Error::NotFound("sequence"))?;
+    Ok(row.try_get("", "last_value")?)
+}
+
+/// Takes the messages they came from off rows; what was said stays.
+pub(super) async fn unlink(ai: &impl AiConn, messages: Vec<Uuid>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::SourceMessageId, Expr::val(None::<Uuid>))
+        .filter(Column::SourceMessageId.is_in(messages))
+        .exec(ai)
+        .await?;
+    Ok(())
 }
 
 /// Lists and look-ups leave the vectors where they are.

@@ -10,7 +10,8 @@ use super::schedule;
 use crate::config::Settings;
 use crate::db::{Databases, Purpose, migrate};
 use crate::error::{Context, Error, Result};
-use crate::jobs::{Registry, Worker};
+use crate::jobs::outbox::Relay;
+use crate::jobs::{Listener, Registry, Worker};
 use crate::llm::LanguageModels;
 use crate::router;
 use crate::state::AppState;
@@ -53,7 +54,7 @@ async fn assemble(
     } else {
         refuse_pending(databases).await?;
     }
-    AppState::new(Arc::clone(settings), databases, models).await
+    AppState::new(Arc::clone(settings), databases, models, super::events()).await
 }
 
 /// Brings both schemas up to date and ensures the embedding space.
@@ -96,7 +97,7 @@ pub fn jobs(state: &AppState) -> Registry {
     })
 }
 
-/// Starts workers and schedules, unless `WORKERS=0`.
+/// Starts workers, relay and schedules, unless `WORKERS=0`.
 pub fn background(state: &AppState, databases: &Databases) {
     if let Some(server) = databases.embedded() {
         let (server, stop) = (Arc::clone(server), state.shutdown.clone());
@@ -104,7 +105,13 @@ pub fn background(state: &AppState, databases: &Databases) {
     }
     if state.settings.jobs.workers > 0 {
         let worker = Worker::new(state.core.clone(), jobs(state), state.settings.jobs.clone());
+        let relay = Relay::new(state.outbox.clone(), Duration::from_millis(state.settings.jobs.poll_ms));
+        let mut listener = Listener::new(state.core.clone());
+        worker.listen(&mut listener);
+        relay.listen(&mut listener);
+        listener.start(&state.tasks, &state.shutdown);
         worker.start(&state.tasks, &state.shutdown);
+        relay.start(&state.tasks, &state.shutdown);
         schedule::start(state);
     }
 }

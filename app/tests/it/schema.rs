@@ -17,19 +17,27 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 9] = [
+const CORE_TABLES: [&str; 10] = [
     "citations",
     "conversations",
     "jobs",
     "message_events",
     "messages",
+    "outbox",
     "refresh_tokens",
     "settings",
     "tenants",
     "users",
 ];
-const AI_TABLES: [&str; 5] =
-    ["ai_embedding_spaces", "ai_feedback", "ai_kb_documents", "ai_kb_sources", "ai_memories"];
+const AI_TABLES: [&str; 7] = [
+    "ai_embedding_spaces",
+    "ai_feedback",
+    "ai_inbox",
+    "ai_kb_documents",
+    "ai_kb_sources",
+    "ai_memories",
+    "ai_quarantine",
+];
 
 async fn strings(connection: &impl ConnectionTrait, sql: &str) -> BTreeSet<String> {
     let statement = Statement::from_string(DbBackend::Postgres, sql);
@@ -128,9 +136,12 @@ async fn hnsw_parameters_and_dimensions_are_settings() {
     tandem::server::prepare(&databases, &models, &settings).await.unwrap();
     let column = "SELECT format_type(atttypid, atttypmod)::text FROM pg_attribute
                    WHERE attrelid = 'ai_memories'::regclass AND attname = 'embedding'";
-    assert_eq!(strings(&databases.ai, column).await, names(&["vector(1536)"], &[]));
+    assert_eq!(
+        strings(&databases.ai.begin_worker().await.unwrap(), column).await,
+        names(&["vector(1536)"], &[])
+    );
     let index = "SELECT indexdef::text FROM pg_indexes WHERE indexname = 'ix_ai_memories_embedding_hnsw'";
-    let index = strings(&databases.ai, index).await;
+    let index = strings(&databases.ai.begin_worker().await.unwrap(), index).await;
     assert!(index.first().unwrap().contains("m='8'"), "{index:?}");
     // A second start is a no-op.
     tandem::server::prepare(&databases, &models, &settings).await.unwrap();
@@ -161,6 +172,9 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::message_event::Entity, &[]).await;
     check(app.core(), core::citation::Entity, &[]).await;
     check(app.core(), core::job::Entity, &[]).await;
+    check(app.core(), core::outbox::Entity, &[]).await;
+    check(app.ai(), ai::inbox::Entity, &[]).await;
+    check(app.ai(), ai::quarantine::Entity, &[]).await;
     check(app.ai(), ai::embedding_space::Entity, &[]).await;
     check(app.ai(), ai::feedback::Entity, &[]).await;
     check(app.ai(), ai::kb_source::Entity, &["audience"]).await;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::queue::{self, Lease};
 use super::{Aggregate, Applied, Event, Outbox, inbox};
+use crate::db::AiTx;
 use crate::error::{CanFail, Error, Result};
 
 /// Events claimed at once.
@@ -23,6 +24,9 @@ const SETTLE_MAX: i64 = 200;
 
 /// A request waits this long for both sides.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Longest wait for a transaction on ai.
+const AI_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// While another delivers an event, it is looked at this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -124,12 +128,18 @@ impl Outbox {
     /// Applies what waits of what this user asked for, or an administrator,
     /// before the user reads: what was deleted while ai was away is never seen
     /// again. Nearly always nothing waits, and that costs nothing.
-    pub async fn settle(&self, user: UserId) -> Result<usize> {
+    /// One that cannot be applied waits for somebody to look at it.
+    pub async fn settle(&self, user: UserId) -> Result<()> {
         if self.stillness.is_still() {
-            return Ok(0);
+            return Ok(());
         }
-        let waiting = queue::waiting_for(&self.core, user, SETTLE_MAX).await?;
-        self.bring_forward(waiting).await
+        for event in queue::waiting_for(&self.core, user, SETTLE_MAX).await? {
+            match self.bring_one_forward(&event).await {
+                Err(error) if is_away(&error) => return Err(error),
+                other => other.can_fail("what the event deletes is still there"),
+            }
+        }
+        Ok(())
     }
 
     /// Delivers, or where somebody else holds the lease applies: the inbox
@@ -137,15 +147,17 @@ impl Outbox {
     async fn bring_forward(&self, waiting: Vec<Event>) -> Result<usize> {
         let count = waiting.len();
         for event in waiting {
-            let lease = Lease::new(self.lease);
-            match queue::claim_one(&self.core, lease, event.id).await? {
-                Some(event) => self.try_deliver(&event, lease).await?,
-                None => {
-                    self.apply(&event, None).await?;
-                }
-            }
+            self.bring_one_forward(&event).await?;
         }
         Ok(count)
+    }
+
+    async fn bring_one_forward(&self, event: &Event) -> Result<()> {
+        let lease = Lease::new(self.lease);
+        match queue::claim_one(&self.core, lease, event.id).await? {
+            Some(event) => self.try_deliver(&event, lease).await,
+            None => self.apply(event, None).await.map(drop),
+        }
     }
 
     async fn deliver(&self, event: &Event, lease: Lease) -> Delivery {
@@ -201,9 +213,22 @@ impl Outbox {
         self.apply(event, None).await
     }
 
+    /// A transaction on ai, or word that it is away within a bound of its own:
+    /// the pool would go on trying for a minute.
+    pub(super) async fn begin_ai(&self) -> Result<AiTx> {
+        match tokio::time::timeout(AI_WAIT_MAX, self.ai.begin_worker()).await {
+            Ok(begun) => begun,
+            Err(elapsed) => Err(Error::Unavailable {
+                code: "ai_unavailable",
+                detail: "the ai database does not answer".to_owned(),
+                source: Some(elapsed.into()),
+            }),
+        }
+    }
+
     async fn apply(&self, event: &Event, lease: Option<Lease>) -> Result<Value> {
         loop {
-            let ai = self.ai.begin().await?;
+            let ai = self.begin_ai().await?;
             if let Some(outcome) = inbox::receive(&ai, event).await? {
                 return Ok(outcome);
             }
@@ -224,8 +249,8 @@ impl Outbox {
     }
 }
 
-/// Whether a database did not answer, as opposed to a wrong event.
-fn is_away(error: &Error) -> bool {
+/// Whether a database did not answer, as opposed to refusing.
+pub fn is_away(error: &Error) -> bool {
     error.status() == axum::http::StatusCode::SERVICE_UNAVAILABLE
 }
 

@@ -69,6 +69,18 @@ pub async fn is_gone(ai: &AiTx, aggregate: Aggregate, kind: &str) -> Result<bool
     Ok(ai.query_one_raw(statement).await?.is_some())
 }
 
+/// How many of these events were applied.
+pub(super) async fn count_known(ai: &impl AiConn, ids: Vec<Uuid>) -> Result<u64> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT count(*) AS known FROM ai_inbox WHERE event_id = ANY($1) AND outcome IS NOT NULL",
+        [ids.into()],
+    );
+    let row = ai.query_one_raw(statement).await?;
+    let known: i64 = row.map(|row| row.try_get("", "known")).transpose()?.unwrap_or_default();
+    Ok(known.unsigned_abs())
+}
+
 /// Deletes rows past their time, at most `limit`.
 pub(super) async fn purge(ai: &impl AiConn, limit: i64) -> Result<u64> {
     let statement = Statement::from_sql_and_values(

@@ -73,6 +73,31 @@ pub async fn requeue_delivered(core: &CoreDb, since: Option<DateTime<Utc>>) -> R
     in_batches(core, sql, [since.into()]).await
 }
 
+impl Outbox {
+    /// How many delivered events ai does not know of: none, unless it was
+    /// restored from a backup.
+    pub async fn unknown_to_ai(&self) -> Result<u64> {
+        let (mut unknown, mut after) = (0, 0_i64);
+        loop {
+            let page = Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                "SELECT id, position FROM outbox
+                  WHERE delivered_at IS NOT NULL AND position > $1 ORDER BY position LIMIT $2",
+                [after.into(), BATCH.into()],
+            );
+            let rows = self.core.query_all_raw(page).await?;
+            let Some(last) = rows.last() else {
+                return Ok(unknown);
+            };
+            after = last.try_get("", "position")?;
+            let ids = rows.iter().map(|row| Ok(row.try_get("", "id")?)).collect::<Result<Vec<Uuid>>>()?;
+            let count = ids.len() as u64;
+            let ai = self.begin_ai().await?;
+            unknown += count - inbox::count_known(&ai, ids).await?;
+        }
+    }
+}
+
 /// Batches until none is left. Each row leaves the set it was found in.
 async fn in_batches(core: &CoreDb, sql: &str, more: [sea_orm::Value; 1]) -> Result<u64> {
     let mut total = 0;
@@ -106,7 +131,7 @@ pub async fn purge(outbox: &Outbox) -> Result<u64> {
         [KEPT_DAYS.into(), BATCH.into()],
     );
     let delivered = outbox.core.execute_raw(statement).await?.rows_affected();
-    let ai = outbox.ai.begin().await?;
+    let ai = outbox.begin_ai().await?;
     let received = inbox::purge(&ai, BATCH).await?;
     ai.commit().await?;
     Ok(delivered + received)

@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::db::{AiDb, CoreDb};
 
-pub use deliver::Batch;
+pub use deliver::{Batch, is_away};
 pub use entity::core::outbox::Model as Event;
 pub use event::{Aggregate, NewEvent, deleted_since, publish};
 pub use inbox::is_gone;

@@ -99,6 +99,6 @@ impl Relay {
     }
 
     async fn ask_ai(&self) -> Result<()> {
-        self.outbox.ai.begin().await.map(drop)
+        self.outbox.begin_ai().await.map(drop)
     }
 }

@@ -58,8 +58,9 @@ pub(in crate::knowledge) async fn upsert(
             SourceColumn::Metadata,
             SourceColumn::Status,
         ])
-        .value(SourceColumn::Generation, Expr::cust("ai_kb_sources.generation + 1"))
+        .value(SourceColumn::Generation, Expr::cust("nextval('ai_generation_seq')"))
         .value(SourceColumn::JobId, Expr::cust("NULL"))
+        .value(SourceColumn::LeaseOwner, Expr::cust("NULL"))
         .value(SourceColumn::Error, Expr::cust("NULL"))
         .value(SourceColumn::UpdatedAt, Expr::cust("now()"))
         .action_and_where(Expr::cust(
@@ -76,6 +77,8 @@ pub(in crate::knowledge) async fn set_job(ai: &AiDb, items: &[Item], job_id: Job
     let sql = "UPDATE ai_kb_sources s SET job_id = $3
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
                 WHERE s.id = item.id AND s.generation = item.generation";
+    // The sweep's sources belong to many users.
+    let ai = ai.begin_worker().await?;
     ai.execute_raw(over(sql, items, [job_id.0.into()])).await?;
-    Ok(())
+    ai.commit().await
 }
