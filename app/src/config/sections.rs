@@ -55,8 +55,8 @@ pub struct Database {
     pub core_acquire_timeout_s: u64,
     /// Longest wait for an ai connection.
     pub ai_acquire_timeout_s: u64,
-    /// Longest wait of a request for a connection to ai.
-    pub request_wait_ms: u64,
+    /// Longest wait for a transaction on ai.
+    pub ai_wait_ms: u64,
     /// Age at which a connection is replaced.
     pub max_lifetime_s: u64,
     /// Longest statement.

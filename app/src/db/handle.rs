@@ -30,7 +30,7 @@ pub struct Db<M> {
     connection: DatabaseConnection,
     /// Set once it is known; only ai has any.
     pub(super) roles: Arc<OnceCell<Roles>>,
-    /// Longest wait of a request for a connection.
+    /// Longest wait for a transaction on ai.
     pub(super) wait: Duration,
     marker: PhantomData<M>,
 }

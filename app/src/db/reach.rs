@@ -81,21 +81,26 @@ pub(super) enum Roles {
 
 impl AiDb {
     /// A transaction that acts for a user. 503 `ai_unavailable` when no
-    /// connection can be had within the wait that is configured for requests.
+    /// connection can be had within `database.ai_wait_ms`.
     pub async fn begin_for(&self, reach: &Reach) -> Result<AiTx> {
-        let settings = reach.settings();
-        match tokio::time::timeout(self.wait, self.begin_with(USER_ROLE, &settings)).await {
-            Ok(Ok(transaction)) => Ok(transaction),
-            Ok(Err(error)) if error.is_outage() => Err(unavailable(Some(error))),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(unavailable(None)),
-        }
+        self.begin_within(USER_ROLE, &reach.settings()).await
     }
 
     /// A transaction that reads and writes everybody's rows: for jobs, the
     /// relay and housekeeping, never for a request's own work.
     pub async fn begin_worker(&self) -> Result<AiTx> {
-        self.begin_with(WORKER_ROLE, "SET LOCAL tandem.actor = 'worker'").await
+        self.begin_within(WORKER_ROLE, "SET LOCAL tandem.actor = 'worker'").await
+    }
+
+    /// While a database is away its pool goes on trying for as long as a
+    /// connection may be waited for; nobody should wait that long.
+    async fn begin_within(&self, role: &str, settings: &str) -> Result<AiTx> {
+        match tokio::time::timeout(self.wait, self.begin_with(role, settings)).await {
+            Ok(Ok(transaction)) => Ok(transaction),
+            Ok(Err(error)) if error.is_outage() => Err(unavailable(Some(error))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(unavailable(None)),
+        }
     }
 
     async fn begin_with(&self, role: &str, settings: &str) -> Result<AiTx> {
