@@ -29,12 +29,8 @@ pub async fn delete_account(state: &AppState, id: UserId) -> Result<bool> {
     if deleted.rows_affected == 0 {
         return Err(Error::NotFound("user"));
     }
-    let event = NewEvent {
-        kind: ACCOUNT_DELETED,
-        aggregate: aggregate(id),
-        payload: json!({}),
-        owner_id: Some(id),
-    };
+    let event =
+        NewEvent { kind: ACCOUNT_DELETED, aggregate: aggregate(id), payload: json!({}), owner_id: Some(id) };
     outbox::publish(&core, event).await?;
     core.commit().await?;
     Ok(state.outbox.deliver_now(aggregate(id)).await)
@@ -59,7 +55,10 @@ async fn refuse_last_admin(core: &CoreTx, id: UserId) -> Result<()> {
         .all(core)
         .await?;
     if admins.len() == 1 && admins.iter().any(|admin| admin.id == id) {
-        return Err(Error::conflict("last_admin", "this is the last active administrator: make another first"));
+        return Err(Error::conflict(
+            "last_admin",
+            "this is the last active administrator: make another first",
+        ));
     }
     Ok(())
 }

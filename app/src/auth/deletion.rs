@@ -24,8 +24,7 @@ impl Deletion {
     /// What this user may ask for: own rows, and shared ones as an administrator.
     pub fn by(user: &CurrentUser, generation: Option<i64>) -> Self {
         let admin = user.is_admin();
-        let audiences =
-            if admin { vec![user.id.0, user.tenant_id.0, Uuid::nil()] } else { vec![user.id.0] };
+        let audiences = if admin { vec![user.id.0, user.tenant_id.0, Uuid::nil()] } else { vec![user.id.0] };
         Self { audiences, generation, admin }
     }
 

@@ -199,8 +199,7 @@ struct Remembered {
 /// An explicit "remember that ..." in the user's own words is stored.
 async fn remember(turn: &Turn) -> Option<Remembered> {
     let fact = crate::memory::remember_request(&turn.question)?;
-    let said_in =
-        Said { conversation_id: turn.conversation_id, message_id: turn.user_message_id };
+    let said_in = Said { conversation_id: turn.conversation_id, message_id: turn.user_message_id };
     let saved = crate::memory::remember(&turn.state, &turn.user, &fact, said_in);
     let deadline = turn.state.settings.chat.retrieval_deadline();
     let id = match tokio::time::timeout(deadline, saved).await {

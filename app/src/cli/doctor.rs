@@ -66,7 +66,8 @@ impl Links {
 
 fn show(report: &Report) -> Result<()> {
     for link in &report.links {
-        let repaired = if link.repaired > 0 { format!(", {} repaired", link.repaired) } else { String::new() };
+        let repaired =
+            if link.repaired > 0 { format!(", {} repaired", link.repaired) } else { String::new() };
         output::line(&format!(
             "{:<14} {:<13} {} of {} rows{repaired}",
             link.table, link.reason, link.orphans, link.rows

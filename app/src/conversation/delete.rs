@@ -1,7 +1,7 @@
 //! The end of a conversation, in both databases.
 
-use entity::core::message::{self, Role};
 use entity::core::conversation;
+use entity::core::message::{self, Role};
 use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::json;

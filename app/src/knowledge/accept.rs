@@ -3,8 +3,8 @@
 //! The rows are written in ai first, then one job for all of them in core. A
 //! crash in between leaves queued rows without a job; `sweep` finds them.
 
-use std::collections::{BTreeSet, HashMap};
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use entity::ai::kb_source::{self, Status};
 use entity::ids::{JobId, SourceId, UserId};

@@ -30,11 +30,8 @@ pub const ON_SOURCE_DELETED: Consumer = Consumer {
 };
 
 /// Takes part in the end of an account.
-pub const ON_ACCOUNT_DELETED: Consumer = Consumer {
-    name: "knowledge",
-    apply: |ai, event| clear(ai, event).boxed(),
-    complete: None,
-};
+pub const ON_ACCOUNT_DELETED: Consumer =
+    Consumer { name: "knowledge", apply: |ai, event| clear(ai, event).boxed(), complete: None };
 
 pub(super) fn aggregate(id: SourceId) -> Aggregate {
     Aggregate::new(SOURCE, id)

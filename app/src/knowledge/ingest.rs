@@ -216,7 +216,10 @@ fn take_batch(sources: &mut [Prepared]) -> Vec<Part> {
 
 fn check(context: &JobContext) -> Result<()> {
     if !context.may_write() {
-        return Err(Error::conflict("stopped", "the process stops or was taken for dead; ingestion goes on later"));
+        return Err(Error::conflict(
+            "stopped",
+            "the process stops or was taken for dead; ingestion goes on later",
+        ));
     }
     Ok(())
 }

@@ -23,12 +23,18 @@ pub const MEMORIES_CLEARED: &str = "memories.cleared";
 const ACCOUNT_BATCH: u64 = 1000;
 
 /// Takes part in [`MEMORY_DELETED`].
-pub const ON_MEMORY_DELETED: Consumer =
-    Consumer { name: "memory", apply: |ai, event| apply_one(ai, event).boxed(), complete: Some(|core, event, _| forget_words(core, event).boxed()) };
+pub const ON_MEMORY_DELETED: Consumer = Consumer {
+    name: "memory",
+    apply: |ai, event| apply_one(ai, event).boxed(),
+    complete: Some(|core, event, _| forget_words(core, event).boxed()),
+};
 
 /// Takes part in [`MEMORIES_CLEARED`].
-pub const ON_MEMORIES_CLEARED: Consumer =
-    Consumer { name: "memory", apply: |ai, event| apply_all(ai, event).boxed(), complete: Some(|core, event, _| forget_all_words(core, event).boxed()) };
+pub const ON_MEMORIES_CLEARED: Consumer = Consumer {
+    name: "memory",
+    apply: |ai, event| apply_all(ai, event).boxed(),
+    complete: Some(|core, event, _| forget_all_words(core, event).boxed()),
+};
 
 /// Takes part in the end of an account.
 pub const ON_ACCOUNT_DELETED: Consumer =

@@ -4,9 +4,9 @@ use entity::ai::memory::Model;
 use entity::ids::MemoryId;
 use serde_json::Value;
 
+use super::delete;
 use super::ids::{Identity, content_hash};
 use super::plan::identity_of;
-use super::delete;
 use super::queries::{self, Changes, Like};
 use super::store::fits_window;
 use crate::auth::{CurrentUser, Ownership};

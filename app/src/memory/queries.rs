@@ -6,8 +6,8 @@ use entity::ids::{MemoryId, UserId};
 use pgvector::Vector;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, Statement,
+    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement,
 };
 use uuid::Uuid;
 
@@ -142,16 +142,11 @@ pub(super) async fn update(ai: &impl AiConn, audience: Uuid, id: MemoryId, chang
     if let Some(metadata) = changes.metadata {
         row.metadata = Set(metadata);
     }
-    let mut update =
-        Entity::update_many().set(row).col_expr(Column::UpdatedAt, Expr::current_timestamp());
+    let mut update = Entity::update_many().set(row).col_expr(Column::UpdatedAt, Expr::current_timestamp());
     if changes.is_said_again {
         update = update.col_expr(Column::Generation, Expr::cust("nextval('ai_generation_seq')"));
     }
-    update
-        .filter(is_for([audience]))
-        .filter(Column::Id.eq(id))
-        .exec(ai)
-        .await?;
+    update.filter(is_for([audience])).filter(Column::Id.eq(id)).exec(ai).await?;
     Ok(())
 }
 

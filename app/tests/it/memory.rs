@@ -3,7 +3,7 @@
 use entity::ids::{ConversationId, MessageId, TenantId, UserId};
 use serde_json::{Value, json};
 use tandem::auth::{Audience, CurrentUser};
-use tandem::memory;
+use tandem::memory::{self, Said};
 use uuid::Uuid;
 
 use crate::support::TestApp;

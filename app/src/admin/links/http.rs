@@ -79,8 +79,7 @@ pub async fn links(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<LinksView>> {
     let dead = outbox::dead_letters(&state.core, page.limit, page.cursor).await?;
-    let position =
-        |event: &Event| Cursor { at: event.dead_at.unwrap_or(event.created_at), id: event.id.0 };
+    let position = |event: &Event| Cursor { at: event.dead_at.unwrap_or(event.created_at), id: event.id.0 };
     Ok(Json(LinksView {
         report: last_report(&state).await?,
         outbox: outbox::counts(&state.core).await?,

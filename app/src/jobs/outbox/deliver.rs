@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::queue::{self, Lease};
 use super::{Aggregate, Applied, Event, Outbox, inbox};
-use crate::db::AiTx;
 use crate::error::{CanFail, Error, Result};
 
 /// Events claimed at once.
@@ -24,9 +23,6 @@ const SETTLE_MAX: i64 = 200;
 
 /// A request waits this long for both sides.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Longest wait for a transaction on ai.
-const AI_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// While another delivers an event, it is looked at this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -213,22 +209,9 @@ impl Outbox {
         self.apply(event, None).await
     }
 
-    /// A transaction on ai, or word that it is away within a bound of its own:
-    /// the pool would go on trying for a minute.
-    pub(super) async fn begin_ai(&self) -> Result<AiTx> {
-        match tokio::time::timeout(AI_WAIT_MAX, self.ai.begin_worker()).await {
-            Ok(begun) => begun,
-            Err(elapsed) => Err(Error::Unavailable {
-                code: "ai_unavailable",
-                detail: "the ai database does not answer".to_owned(),
-                source: Some(elapsed.into()),
-            }),
-        }
-    }
-
     async fn apply(&self, event: &Event, lease: Option<Lease>) -> Result<Value> {
         loop {
-            let ai = self.begin_ai().await?;
+            let ai = self.ai.begin_worker().await?;
             if let Some(outcome) = inbox::receive(&ai, event).await? {
                 return Ok(outcome);
             }

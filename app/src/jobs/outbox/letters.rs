@@ -92,7 +92,7 @@ impl Outbox {
             after = last.try_get("", "position")?;
             let ids = rows.iter().map(|row| Ok(row.try_get("", "id")?)).collect::<Result<Vec<Uuid>>>()?;
             let count = ids.len() as u64;
-            let ai = self.begin_ai().await?;
+            let ai = self.ai.begin_worker().await?;
             unknown += count - inbox::count_known(&ai, ids).await?;
         }
     }
@@ -131,7 +131,7 @@ pub async fn purge(outbox: &Outbox) -> Result<u64> {
         [KEPT_DAYS.into(), BATCH.into()],
     );
     let delivered = outbox.core.execute_raw(statement).await?.rows_affected();
-    let ai = outbox.begin_ai().await?;
+    let ai = outbox.ai.begin_worker().await?;
     let received = inbox::purge(&ai, BATCH).await?;
     ai.commit().await?;
     Ok(delivered + received)

@@ -129,7 +129,8 @@ pub(super) async fn prolong(core: &CoreDb, id: EventId, lease: Lease) -> Result<
 
 /// Marks an event delivered. False: the lease is lost.
 pub(super) async fn mark_delivered(core: &CoreTx, id: EventId, lease: Lease) -> Result<bool> {
-    let sql = "UPDATE outbox SET delivered_at = now(), lease_owner = NULL, lease_expires_at = NULL, error = NULL
+    let sql =
+        "UPDATE outbox SET delivered_at = now(), lease_owner = NULL, lease_expires_at = NULL, error = NULL
                 WHERE id = $1 AND lease_owner = $2 AND lease_expires_at > now() AND delivered_at IS NULL";
     held(core, sql, id, lease, []).await
 }

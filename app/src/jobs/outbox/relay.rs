@@ -99,6 +99,6 @@ impl Relay {
     }
 
     async fn ask_ai(&self) -> Result<()> {
-        self.outbox.begin_ai().await.map(drop)
+        self.outbox.ai.begin_worker().await.map(drop)
     }
 }

@@ -27,11 +27,7 @@ pub(in crate::knowledge) enum Fate {
 }
 
 /// Deletes the source that a deletion saw, if whoever asked may.
-pub(in crate::knowledge) async fn delete_seen(
-    ai: &AiTx,
-    id: SourceId,
-    deletion: &Deletion,
-) -> Result<Fate> {
+pub(in crate::knowledge) async fn delete_seen(ai: &AiTx, id: SourceId, deletion: &Deletion) -> Result<Fate> {
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT audience = ANY($2) AS allowed, generation FROM ai_kb_sources WHERE id = $1 FOR UPDATE",

@@ -1,7 +1,7 @@
 //! Showing sources.
 
 use entity::ai::kb_source::{self, Column as SourceColumn, Status};
-use entity::ids::{JobId, SourceId, TenantId, UserId};
+use entity::ids::{JobId, SourceId, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
@@ -15,7 +15,6 @@ use crate::web::Cursor;
 pub(in crate::knowledge) struct Shown {
     pub(in crate::knowledge) id: SourceId,
     pub(in crate::knowledge) owner_id: Option<UserId>,
-    pub(in crate::knowledge) tenant_id: Option<TenantId>,
     pub(in crate::knowledge) external_id: Option<String>,
     pub(in crate::knowledge) scope: String,
     pub(in crate::knowledge) title: String,
