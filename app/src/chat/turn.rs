@@ -19,8 +19,6 @@ use super::{citations, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{CanFail, Error, Result};
-use crate::jobs::outbox;
-use crate::knowledge;
 use crate::llm::{ChatDelta, ChatStream, Usage};
 use crate::memory::Said;
 use crate::state::AppState;
@@ -280,11 +278,10 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
     if !held {
         return Err(lease_lost());
     }
-    let cited: Vec<Uuid> = draft.citations.iter().map(|citation| citation.source_id).collect();
-    let gone = outbox::deleted_since(&tx, knowledge::SOURCE, &cited, turn.user.id, turn.asked_at).await?;
-    queries::insert_citations(&tx, citations::rows(id, &draft.citations, &gone)).await?;
+    let gone = citations::store(&tx, turn, &draft.citations).await?;
     tx.commit().await?;
     log.send(entries);
+    citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
     Ok(())
 }
 

@@ -129,8 +129,9 @@ impl Outbox {
         if self.stillness.is_still() {
             return Ok(());
         }
-        for event in queue::waiting_for(&self.core, user, SETTLE_MAX).await? {
-            match self.bring_one_forward(&event).await {
+        let waiting = queue::waiting_for(&self.core, user, SETTLE_MAX).await?;
+        for event in waiting.iter().filter(|event| self.registry.knows(event)) {
+            match self.bring_one_forward(event).await {
                 Err(error) if is_away(&error) => return Err(error),
                 other => other.can_fail("what the event deletes is still there"),
             }
@@ -142,8 +143,8 @@ impl Outbox {
     /// makes that once, and who holds it completes it in core.
     async fn bring_forward(&self, waiting: Vec<Event>) -> Result<usize> {
         let count = waiting.len();
-        for event in waiting {
-            self.bring_one_forward(&event).await?;
+        for event in waiting.iter().filter(|event| self.registry.knows(event)) {
+            self.bring_one_forward(event).await?;
         }
         Ok(count)
     }

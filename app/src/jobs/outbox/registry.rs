@@ -55,6 +55,11 @@ impl Registry {
         self.consumers.keys().map(|kind| (*kind).to_owned()).collect()
     }
 
+    /// Whether this replica knows what such an event does.
+    pub(super) fn knows(&self, event: &Event) -> bool {
+        !self.of(event).is_empty()
+    }
+
     /// Every consumer's part in ai; what they said, by their names.
     pub(super) async fn apply(&self, ai: &AiTx, event: &Event) -> Result<Applied> {
         let mut outcome = Map::new();

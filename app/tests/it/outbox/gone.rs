@@ -80,7 +80,7 @@ async fn a_deleted_conversation_takes_its_votes_and_leaves_what_it_was_told() {
     let app = TestApp::start().await;
     let user = app.user().await;
     let conversation = user.conversation().await;
-    let answer = user.ask(&conversation, "Please remember that I drink green tea.").await.expect(200);
+    let answer = user.ask(&conversation, "Please remember that I drink green tea").await.expect(200);
     let vote = format!("/chat/messages/{}/feedback", answer["assistant_message_id"].as_str().unwrap());
     user.put(&vote, json!({ "rating": "down" })).await.expect(200);
     let linked = "SELECT count(*) FROM ai_memories WHERE source_message_id IS NOT NULL";
@@ -94,8 +94,23 @@ async fn a_deleted_conversation_takes_its_votes_and_leaves_what_it_was_told() {
     assert_eq!(count(app.ai(), "SELECT count(*) FROM ai_feedback").await, 0);
     assert_eq!(count(app.ai(), linked).await, 0);
     let memories = user.get("/memories").await.expect(200);
-    assert_eq!(memories["items"][0]["content"], "I drink green tea.", "it is the user's own");
+    assert_eq!(memories["items"][0]["content"], "I drink green tea", "it is the user's own");
     user.put(&vote, json!({ "rating": "up" })).await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn one_database_is_no_exception() {
+    let app = TestApp::with().single().start().await;
+    let user = app.user().await;
+    let id = source(&app, &user, "Goldbook", "Gold is a precious metal.").await;
+    let memory = state(&user, "I own gold.").await;
+    let conversation = user.conversation().await;
+    user.ask(&conversation, "What is gold?").await.expect(200);
+    user.delete(&format!("/knowledge/sources/{id}")).await.expect(204);
+    user.delete(&format!("/memories/{memory}")).await.expect(204);
+    user.delete(&format!("/chat/conversations/{conversation}")).await.expect(204);
+    let left = "SELECT (SELECT count(*) FROM ai_kb_documents) + (SELECT count(*) FROM ai_memories) + (SELECT count(*) FROM messages)";
+    assert_eq!((count(app.ai(), left).await, waiting(app.core()).await), (0, 0));
 }
 
 #[tokio::test]

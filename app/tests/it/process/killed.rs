@@ -28,7 +28,7 @@ use crate::support::user::TestUser;
 const KILLS: usize = 50;
 /// Of them while the schema is made.
 const KILLS_MIGRATING: usize = 8;
-const USERS: usize = 4;
+const USERS: usize = 6;
 const THINGS: usize = 6;
 
 /// Where the replicas that live can be reached.
@@ -66,7 +66,7 @@ async fn fifty_kills_at_random_moments_lose_nothing_double_nothing_and_leave_not
     let killers: Vec<_> = (0..2)
         .map(|slot| {
             let (env, living, kills) = (env.clone(), Arc::clone(&living), Arc::clone(&kills));
-            let rng = StdRng::seed_from_u64(seed + 100 + slot as u64);
+            let rng = StdRng::seed_from_u64(seed.wrapping_add(100 + slot as u64));
             tokio::task::spawn_blocking(move || keep_killing(slot, &env, &living, &kills, rng))
         })
         .collect();
@@ -74,7 +74,7 @@ async fn fifty_kills_at_random_moments_lose_nothing_double_nothing_and_leave_not
     for n in 0..USERS {
         let user = app.user().await;
         let (living, over) = (Arc::clone(&living), Arc::clone(&over));
-        let rng = StdRng::seed_from_u64(seed + n as u64);
+        let rng = StdRng::seed_from_u64(seed.wrapping_add(n as u64));
         working.push(tokio::spawn(async move {
             let mut worker = Work::new(user, living, rng);
             while !over.load(Ordering::SeqCst) {
@@ -320,10 +320,11 @@ impl Work {
         let Some(conversation) = there.choose(&mut self.rng).cloned() else { return self.begin().await };
         let Some(base) = self.base().await else { return };
         let number = self.steps;
-        let content = format!(
-            "Question {number}: what is in book {}? Please remember that I asked {number}.",
-            number % THINGS
-        );
+        let content = if self.rng.random_bool(0.3) {
+            format!("Please remember that I asked question number {number}.")
+        } else {
+            format!("Question {number}: what is written in book number {}?", number % THINGS)
+        };
         let request = self
             .client
             .post(format!("{base}/api/v1/chat/conversations/{conversation}/send"))

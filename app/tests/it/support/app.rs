@@ -161,6 +161,13 @@ impl TestApp {
     /// Ai comes back.
     pub(crate) async fn start_ai(&self) {
         postgres::open(self.urls.ai.as_ref().expect("an ai database of its own")).await;
+        // Connections that were cut wait in the pool until somebody finds out.
+        while !self.ai_answers().await {}
+    }
+
+    async fn ai_answers(&self) -> bool {
+        let all = (0..self.state.ai.pool_state().max).map(|_| self.state.ai.begin_worker());
+        futures::future::join_all(all).await.iter().all(Result::is_ok)
     }
 
     /// Serves on a real socket of this machine until the test ends.
