@@ -15,6 +15,7 @@ use crate::db::{AiDb, CoreDb, Databases, Mode, settings};
 use crate::error::{Context, Result};
 use crate::jobs::outbox::{self, Outbox};
 use crate::llm::LanguageModels;
+use crate::parse::Slots;
 use crate::web::live::LiveLogs;
 
 /// The application's shared state.
@@ -34,6 +35,8 @@ pub struct AppState {
     pub outbox: Outbox,
     /// Signs tokens; the same on every replica.
     pub signing_key: Arc<SecretSlice<u8>>,
+    /// How many files are received and parsed at once.
+    pub slots: Slots,
     /// Turns running in this process.
     pub live: LiveLogs,
     /// Work that outlives its request; shutdown waits for it.
@@ -56,6 +59,7 @@ impl AppState {
         let lease = Duration::from_secs(settings.jobs.lease_s);
         let (core, ai) = (databases.core.clone(), databases.ai.clone());
         let outbox = Outbox::new(core, ai, events, lease, tasks.clone());
+        let slots = Slots::new(&settings.files);
         Ok(Self {
             settings,
             core: databases.core.clone(),
@@ -64,6 +68,7 @@ impl AppState {
             models,
             outbox,
             signing_key,
+            slots,
             live: LiveLogs::default(),
             tasks,
             shutdown: CancellationToken::new(),
@@ -79,7 +84,7 @@ impl AppState {
 
 /// `JWT_SECRET`, or a random key made once and kept in core, so that tokens
 /// survive restarts and replicas agree.
-async fn signing_key(settings_: &Settings, core: &CoreDb) -> Result<SecretSlice<u8>> {
+pub async fn signing_key(settings_: &Settings, core: &CoreDb) -> Result<SecretSlice<u8>> {
     if let Some(secret) = &settings_.auth.jwt_secret {
         return Ok(secret.expose_secret().as_bytes().to_vec().into());
     }

@@ -1,18 +1,29 @@
-//! `tandem doctor links`
+//! `tandem doctor`
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{output, with_state};
-use crate::admin::links::{self, LIMIT_MAX, Options, Report, Verdict};
+use super::links::Links;
+use super::output;
 use crate::config::Settings;
-use crate::error::Result;
-use crate::state::AppState;
+use crate::db::doctor::{self, Report, Status};
+use crate::error::{Context, Error, Result};
+use crate::llm::LanguageModels;
 
 /// Doctor.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Doctor {
+    #[command(subcommand)]
+    part: Option<Part>,
+    /// Print the checks as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Debug, Subcommand)]
-pub(super) enum Doctor {
+enum Part {
     /// Count rows whose other half in the other database is gone
     ///
     /// Orphans are put into quarantine, which changes nothing of them. Exit
@@ -21,64 +32,48 @@ pub(super) enum Doctor {
     Links(Links),
 }
 
-/// Doctor links.
-#[derive(Debug, Args)]
-pub(super) struct Links {
-    /// Repair what has been in quarantine for seven days
-    #[arg(long)]
-    repair: bool,
-    /// Orphans a table that are no reason to stop
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=LIMIT_MAX))]
-    limit: Option<u64>,
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-const ORPHANS: u8 = 3;
-const STOPPED: u8 = 4;
-
 impl Doctor {
     pub(super) async fn run(self, settings: Settings) -> Result<ExitCode> {
-        match self {
-            Self::Links(links) => links.run(settings).await,
+        if let Some(Part::Links(links)) = self.part {
+            return links.run(settings).await;
         }
-    }
-}
-
-impl Links {
-    async fn run(self, settings: Settings) -> Result<ExitCode> {
-        let options = Options { repair: self.repair, limit: self.limit };
-        let report =
-            with_state(settings, async |state: &AppState| links::check(state, options).await).await?;
+        let (models, cache_dir) = (settings.models.clone(), settings.embedded.cache_dir.clone());
+        let loading = tokio::task::spawn_blocking(move || LanguageModels::from_settings(&models, &cache_dir));
+        let models = loading.await.context("loading the models")?;
+        let space = models.map(|models| models.embedder.space().clone());
+        let report = doctor::examine(&settings, space).await?;
         if self.json {
-            output::json(&report)?;
+            output::json(&serde_json::json!({
+                "version": report.version,
+                "mode": report.mode,
+                "failed": report.count(Status::Fail),
+                "warned": report.count(Status::Warn),
+                "checks": report.checks,
+            }))?;
         } else {
             show(&report)?;
         }
-        Ok(match report.verdict {
-            Verdict::Clean => ExitCode::SUCCESS,
-            Verdict::Orphans => ExitCode::from(ORPHANS),
-            Verdict::Stopped => ExitCode::from(STOPPED),
-        })
+        match report.count(Status::Fail) {
+            0 => Ok(ExitCode::SUCCESS),
+            failed => Err(Error::startup(
+                format!("{failed} of {} checks failed", report.checks.len()),
+                "do what stands below each of them, and run `tandem doctor` again",
+            )),
+        }
     }
 }
 
 fn show(report: &Report) -> Result<()> {
-    for link in &report.links {
-        let repaired =
-            if link.repaired > 0 { format!(", {} repaired", link.repaired) } else { String::new() };
-        output::line(&format!(
-            "{:<14} {:<13} {} of {} rows{repaired}",
-            link.table, link.reason, link.orphans, link.rows
-        ))?;
+    for check in &report.checks {
+        let status = match check.status {
+            Status::Ok => "ok  ",
+            Status::Warn => "warn",
+            Status::Fail => "FAIL",
+        };
+        output::line(&format!("{status}  {:<26} {}", check.name, check.detail))?;
+        if let Some(remedy) = &check.remedy {
+            output::line(&format!("      {:<26} remedy: {remedy}", ""))?;
+        }
     }
-    output::line(&format!(
-        "outbox         {} waiting, {} given up, {} delivered but unknown to ai",
-        report.outbox.pending, report.outbox.dead, report.unknown_to_ai
-    ))?;
-    match &report.stopped {
-        Some(why) => output::line(&format!("stopped, nothing was changed: {why}")),
-        None => Ok(()),
-    }
+    Ok(())
 }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::chunk::{self, Budget, Document, MediaType};
+use super::files;
 use super::jobs::{Item, Payload};
 use super::queries::{self, Prepared, Started};
 use crate::config::Knowledge;
@@ -51,7 +52,10 @@ impl<E: Into<Error>> From<E> for Failure {
 }
 
 async fn ingest(state: &AppState, context: &JobContext, payload: &Payload) -> Result<(), Failure> {
-    let pending = queries::take(&state.ai, context.run, &payload.items).await?;
+    // Before anything is read: from now on no earlier run writes.
+    queries::claim(&state.ai, context.run, &payload.items).await?;
+    files::parse(state, context, &payload.items).await?;
+    let pending = queries::pending(&state.ai, context.run, &payload.items).await?;
     let mut done = payload.items.len() - pending.len();
     for group in groups(&pending) {
         check(context)?;
@@ -107,7 +111,8 @@ fn cut(source: Started, budget: Budget, count: &(dyn Fn(&str) -> usize + Sync)) 
         media_type: MediaType::named(&source.media_type),
     };
     let passages = chunk::passages(&document, budget, count)?;
-    Ok(Prepared { vectors: Vec::with_capacity(passages.len()), passages, source })
+    let pages = files::pages_of(source.pages.as_ref(), &passages);
+    Ok(Prepared { vectors: Vec::with_capacity(passages.len()), passages, pages, source })
 }
 
 struct Embedding<'a> {
@@ -214,7 +219,8 @@ fn take_batch(sources: &mut [Prepared]) -> Vec<Part> {
     batch
 }
 
-fn check(context: &JobContext) -> Result<()> {
+/// Before anything is written: whether this run may still write.
+pub(super) fn check(context: &JobContext) -> Result<()> {
     if !context.may_write() {
         return Err(Error::conflict(
             "stopped",

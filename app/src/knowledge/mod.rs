@@ -9,6 +9,7 @@
 pub mod accept;
 mod chunk;
 mod delete;
+mod files;
 pub mod http;
 mod ids;
 pub mod import;
@@ -16,6 +17,7 @@ mod ingest;
 pub mod jobs;
 mod outline;
 mod queries;
+mod query_vector;
 mod search;
 mod source;
 mod sweep;
@@ -25,5 +27,5 @@ pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE, SOURCE_DELETED};
 pub use search::{
     GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, SpaceInfo, retrieve, search,
 };
-pub use source::{Offer, SourceInput};
+pub use source::{FileContent, Offer, SourceInput};
 pub use sweep::requeue_lost;

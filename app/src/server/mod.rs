@@ -3,8 +3,11 @@
 
 mod events;
 pub mod health;
+mod prepare;
 mod schedule;
 mod start;
+mod watch;
 
 pub use events::events;
-pub use start::{background, jobs, listen, open, prepare, serve};
+pub use prepare::prepare;
+pub use start::{background, jobs, listen, open, open_core, serve};

@@ -1,5 +1,6 @@
 //! What every route shares: reading requests, answering errors, pages, streams.
 
+pub mod client;
 pub mod extract;
 mod gone;
 pub mod live;
@@ -7,6 +8,7 @@ pub mod page;
 pub mod problem;
 pub mod text;
 
+pub use client::Client;
 pub use extract::{Json, Path, Query};
 pub use gone::gone;
 pub use page::{Cursor, Page, PageQuery};

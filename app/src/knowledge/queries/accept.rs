@@ -58,6 +58,7 @@ pub(in crate::knowledge) async fn upsert(
             SourceColumn::Metadata,
             SourceColumn::Status,
         ])
+        .value(SourceColumn::Pages, Expr::cust("NULL"))
         .value(SourceColumn::Generation, Expr::cust("nextval('ai_generation_seq')"))
         .value(SourceColumn::JobId, Expr::cust("NULL"))
         .value(SourceColumn::LeaseOwner, Expr::cust("NULL"))

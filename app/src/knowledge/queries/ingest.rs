@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::knowledge::chunk::Passage;
 use crate::knowledge::ids;
 
-/// Rows a statement: 14 parameters each, and Postgres takes 65,535.
+/// Rows a statement: 15 parameters each, and Postgres takes 65,535.
 const INSERT_ROWS: usize = 1000;
 
 /// Sources a sweep looks at.
@@ -30,21 +30,26 @@ pub(in crate::knowledge) struct Pending {
     pub(in crate::knowledge) bytes: i64,
 }
 
-/// Takes those of the items that are still to be done for this run, in order:
-/// from now on no earlier run of the job writes them.
-pub(in crate::knowledge) async fn take(ai: &AiDb, run: Uuid, items: &[Item]) -> Result<Vec<Pending>> {
-    let sql = "WITH taken AS (
-                   UPDATE ai_kb_sources s SET lease_owner = $3
-                     FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
-                    WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')
-                RETURNING s.id, s.generation, octet_length(s.content)::bigint AS bytes)
-               SELECT taken.* FROM taken
-                 JOIN unnest($1::uuid[]) WITH ORDINALITY AS item(id, n) ON item.id = taken.id
+/// Takes the items that are still to be done for this run: from now on no
+/// earlier run of the job writes them.
+pub(in crate::knowledge) async fn claim(ai: &AiDb, run: Uuid, items: &[Item]) -> Result<()> {
+    let sql = "UPDATE ai_kb_sources s SET lease_owner = $3
+                 FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
+                WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')";
+    let ai = ai.begin_worker().await?;
+    ai.execute_raw(over(sql, items, [run.into()])).await?;
+    ai.commit().await
+}
+
+/// Which of the items are still to be done by this run, and how long their texts are.
+pub(in crate::knowledge) async fn pending(ai: &AiDb, run: Uuid, items: &[Item]) -> Result<Vec<Pending>> {
+    let sql = "SELECT s.id, s.generation, octet_length(s.content)::bigint AS bytes
+                 FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS item(id, generation, n)
+                 JOIN ai_kb_sources s ON s.id = item.id AND s.generation = item.generation
+                WHERE s.status IN ('queued', 'processing') AND s.lease_owner = $3
                 ORDER BY item.n";
     let ai = ai.begin_worker().await?;
-    let pending = Pending::find_by_statement(over(sql, items, [run.into()])).all(&ai).await?;
-    ai.commit().await?;
-    Ok(pending)
+    Ok(Pending::find_by_statement(over(sql, items, [run.into()])).all(&ai).await?)
 }
 
 /// What an ingestion needs of a source.
@@ -60,6 +65,7 @@ pub(in crate::knowledge) struct Started {
     pub(in crate::knowledge) media_type: String,
     pub(in crate::knowledge) content: String,
     pub(in crate::knowledge) metadata: serde_json::Value,
+    pub(in crate::knowledge) pages: Option<serde_json::Value>,
 }
 
 /// Marks sources as being worked on and loads them.
@@ -68,7 +74,7 @@ pub(in crate::knowledge) async fn start(ai: &AiDb, run: Uuid, items: &[Item]) ->
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
                 WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')
                   AND s.lease_owner = $3
-            RETURNING s.id, s.generation, s.owner_id, s.tenant_id, s.external_id, s.scope, s.title, s.media_type, s.content, s.metadata";
+            RETURNING s.id, s.generation, s.owner_id, s.tenant_id, s.external_id, s.scope, s.title, s.media_type, s.content, s.metadata, s.pages";
     let ai = ai.begin_worker().await?;
     let started = Started::find_by_statement(over(sql, items, [run.into()])).all(&ai).await?;
     ai.commit().await?;
@@ -80,6 +86,8 @@ pub(in crate::knowledge) async fn start(ai: &AiDb, run: Uuid, items: &[Item]) ->
 pub(in crate::knowledge) struct Prepared {
     pub(in crate::knowledge) source: Started,
     pub(in crate::knowledge) passages: Vec<Passage>,
+    /// The page on which each passage begins; none for sources without pages.
+    pub(in crate::knowledge) pages: Vec<Option<i32>>,
     /// As many as passages, once it is complete.
     pub(in crate::knowledge) vectors: Vec<Vec<f32>>,
 }
@@ -143,24 +151,24 @@ fn named(sources: &[Prepared]) -> Vec<Item> {
 
 fn rows(prepared: &Prepared) -> impl Iterator<Item = kb_document::ActiveModel> {
     let source = &prepared.source;
-    prepared.passages.iter().zip(&prepared.vectors).zip(0_i32..).map(move |((passage, vector), position)| {
-        kb_document::ActiveModel {
-            id: Set(ids::passage(source.id, position, &passage.content)),
-            source_id: Set(source.id),
-            owner_id: Set(source.owner_id),
-            tenant_id: Set(source.tenant_id),
-            scope: Set(source.scope.clone()),
-            title: Set(source.title.clone()),
-            heading_path: Set(passage.heading_path.clone()),
-            content: Set(passage.content.clone()),
-            position: Set(position),
-            char_start: Set(int(passage.char_start)),
-            char_end: Set(int(passage.char_end)),
-            tokens: Set(int(passage.tokens)),
-            metadata: Set(source.metadata.clone()),
-            embedding: Set(Some(vector.clone().into())),
-            ..Default::default()
-        }
+    let passages = prepared.passages.iter().zip(&prepared.vectors).zip(&prepared.pages).zip(0_i32..);
+    passages.map(move |(((passage, vector), page), position)| kb_document::ActiveModel {
+        id: Set(ids::passage(source.id, position, &passage.content)),
+        source_id: Set(source.id),
+        owner_id: Set(source.owner_id),
+        tenant_id: Set(source.tenant_id),
+        scope: Set(source.scope.clone()),
+        title: Set(source.title.clone()),
+        heading_path: Set(passage.heading_path.clone()),
+        content: Set(passage.content.clone()),
+        position: Set(position),
+        char_start: Set(int(passage.char_start)),
+        char_end: Set(int(passage.char_end)),
+        page: Set(*page),
+        tokens: Set(int(passage.tokens)),
+        metadata: Set(source.metadata.clone()),
+        embedding: Set(Some(vector.clone().into())),
+        ..Default::default()
     })
 }
 

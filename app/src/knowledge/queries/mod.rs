@@ -5,6 +5,7 @@
 
 mod accept;
 mod delete;
+mod files;
 mod ingest;
 mod read;
 
@@ -12,6 +13,7 @@ use sea_orm::{DbBackend, Statement, Value};
 
 pub(super) use accept::*;
 pub(super) use delete::*;
+pub(super) use files::*;
 pub(super) use ingest::*;
 pub(super) use read::*;
 

@@ -1,7 +1,9 @@
 //! The program itself: several real processes on real databases.
 
+mod access;
 mod commands;
 mod end_to_end;
+mod files;
 mod killed;
 mod replicas;
 mod stopped;
@@ -53,16 +55,21 @@ pub(crate) fn run_failing(env: &Env, arguments: &[&str]) -> String {
 
 /// A running `tandem serve`; killed when it is dropped.
 pub(crate) struct Serving {
-    child: Child,
-    log: Arc<Mutex<Vec<String>>>,
+    pub(crate) child: Child,
     /// `http://127.0.0.1:PORT`
     pub(crate) base: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Serving {
     /// Starts it and waits until it says it is ready.
     pub(crate) fn start(env: &Env) -> Self {
-        let mut starting = Self::spawn(env);
+        Self::start_with(&mut tandem(env, &["serve"]))
+    }
+
+    /// As [`Serving::start`], with a command that serves.
+    pub(crate) fn start_with(command: &mut Command) -> Self {
+        let mut starting = Self::spawn_with(command);
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             if let Some(base) = starting.ready() {
@@ -74,25 +81,29 @@ impl Serving {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        panic!("tandem serve did not become ready:\n{}", starting.log.lock().unwrap().join("\n"));
+        panic!("tandem serve did not become ready:\n{}", starting.log());
     }
 
     /// Starts it and waits for nothing: it has no address yet.
     pub(crate) fn spawn(env: &Env) -> Self {
-        let mut child = tandem(env, &["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn_with(&mut tandem(env, &["serve"]))
+    }
+
+    fn spawn_with(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let log: Arc<Mutex<Vec<String>>> = Arc::default();
-        let said = Arc::clone(&log);
         // Reads to the end of the process, so that its pipe never fills.
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = Arc::clone(&log);
         std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| said.lock().unwrap().push(line))
+            lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line));
         });
         Self { child, log, base: String::new() }
     }
 
     /// Its address, once it has said that it is ready.
     pub(crate) fn ready(&self) -> Option<String> {
-        self.log.lock().unwrap().iter().find_map(|line| {
+        self.log.lock().unwrap().iter().find_map(|line: &String| {
             let event: Value = serde_json::from_str(line).ok()?;
             (event["message"] == "ready").then(|| format!("http://{}", event["address"].as_str().unwrap()))
         })
@@ -103,9 +114,19 @@ impl Serving {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
-    /// What it has said so far.
+    /// Whether it has said that so far.
     pub(crate) fn said(&self, text: &str) -> bool {
         self.log.lock().unwrap().iter().any(|line| line.contains(text))
+    }
+
+    /// What it said until now, a JSON object a line.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop and waits for a clean end.
