@@ -2,9 +2,12 @@
 //! standard error; any failure exits non-zero.
 
 mod ask;
+mod doctor;
+mod health;
 mod ingest;
 mod migrate;
 mod output;
+mod pair;
 mod seed;
 mod serve;
 mod users;
@@ -35,6 +38,12 @@ enum Command {
     Ask(ask::Ask),
     /// Apply, show or take back migrations
     Migrate(migrate::Migrate),
+    /// Show whether core and ai belong together, and make them a pair
+    Pair(pair::Pair),
+    /// Look at servers, schemas, indexes and the pair; change nothing
+    Doctor(doctor::Doctor),
+    /// Ask the server on this machine whether it is ready
+    Health,
     /// Fill the databases with something to try
     Seed(seed::Seed),
     /// Manage users
@@ -84,6 +93,9 @@ async fn dispatch(command: Command, settings: Settings) -> Result<()> {
         Command::Serve(command) => Box::pin(command.run(settings)).await,
         Command::Ask(command) => Box::pin(command.run(settings)).await,
         Command::Migrate(command) => Box::pin(command.run(settings)).await,
+        Command::Pair(command) => Box::pin(command.run(settings)).await,
+        Command::Doctor(command) => Box::pin(command.run(settings)).await,
+        Command::Health => health::run(settings).await,
         Command::Seed(command) => Box::pin(command.run(settings)).await,
         Command::User(command) => Box::pin(command.run(settings)).await,
         Command::Token(command) => Box::pin(command.run(settings)).await,

@@ -55,8 +55,8 @@ pub struct Database {
     pub core_acquire_timeout_s: u64,
     /// Longest wait for an ai connection.
     pub ai_acquire_timeout_s: u64,
-    /// Longest wait of a request for a connection to ai.
-    pub request_wait_ms: u64,
+    /// Longest wait for a transaction on ai.
+    pub ai_wait_ms: u64,
     /// Age at which a connection is replaced.
     pub max_lifetime_s: u64,
     /// Longest statement.
@@ -65,6 +65,8 @@ pub struct Database {
     pub allow_single_database: bool,
     /// Production on the embedded Postgres is meant.
     pub allow_embedded: bool,
+    /// Migrating into a database that holds tables of somebody else is meant.
+    pub adopt: bool,
 }
 
 /// `[embedded]`

@@ -18,7 +18,7 @@ fn ranges(settings: &Settings) -> Result<()> {
     let checks: [(&str, u64, u64, u64); 18] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
-        ("database.request_wait_ms", database.request_wait_ms, 100, 60_000),
+        ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
         ("auth.access_token_ttl_s", auth.access_token_ttl_s, 60, 86_400),
         ("auth.refresh_token_ttl_s", auth.refresh_token_ttl_s, 60, 31_536_000),
         ("models.embedding_batch", models.embedding_batch as u64, 1, 2048),

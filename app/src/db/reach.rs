@@ -9,6 +9,7 @@
 //! the tables' owner too.
 
 use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use uuid::Uuid;
@@ -81,21 +82,44 @@ pub(super) enum Roles {
 
 impl AiDb {
     /// A transaction that acts for a user. 503 `ai_unavailable` when no
-    /// connection can be had within the wait that is configured for requests.
+    /// connection can be had within `database.ai_wait_ms`.
     pub async fn begin_for(&self, reach: &Reach) -> Result<AiTx> {
-        let settings = reach.settings();
-        match tokio::time::timeout(self.wait, self.begin_with(USER_ROLE, &settings)).await {
-            Ok(Ok(transaction)) => Ok(transaction),
-            Ok(Err(error)) if error.is_outage() => Err(unavailable(Some(error))),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(unavailable(None)),
-        }
+        self.begin_within(USER_ROLE, &reach.settings()).await
     }
 
     /// A transaction that reads and writes everybody's rows: for jobs, the
     /// relay and housekeeping, never for a request's own work.
     pub async fn begin_worker(&self) -> Result<AiTx> {
-        self.begin_with(WORKER_ROLE, "SET LOCAL tandem.actor = 'worker'").await
+        self.begin_within(WORKER_ROLE, "SET LOCAL tandem.actor = 'worker'").await
+    }
+
+    /// Until [`AiDb::open_again`] every transaction is refused as if ai were away.
+    pub(super) fn close_for_now(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Whether it is refused for now.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Ai was compared with core and migrated.
+    pub(super) fn open_again(&self) {
+        self.is_closed.store(false, Ordering::Release);
+    }
+
+    /// While a database is away its pool goes on trying for as long as a
+    /// connection may be waited for; nobody should wait that long.
+    async fn begin_within(&self, role: &str, settings: &str) -> Result<AiTx> {
+        if self.is_closed() {
+            return Err(unavailable(None));
+        }
+        match tokio::time::timeout(self.wait, self.begin_with(role, settings)).await {
+            Ok(Ok(transaction)) => Ok(transaction),
+            Ok(Err(error)) if error.is_outage() => Err(unavailable(Some(error))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(unavailable(None)),
+        }
     }
 
     async fn begin_with(&self, role: &str, settings: &str) -> Result<AiTx> {

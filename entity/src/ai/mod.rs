@@ -6,3 +6,4 @@ pub mod kb_document;
 pub mod kb_file;
 pub mod kb_source;
 pub mod memory;
+pub mod setting;

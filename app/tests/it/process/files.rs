@@ -123,7 +123,7 @@ async fn another_replica_parses_what_a_killed_one_began() {
     // This one uses the program itself, as a deployment does.
     let mut command = tandem(&with(&[]), &["serve"]);
     command.env_remove("TANDEM__FILES__PARSER");
-    let second = Serving::start_with(command);
+    let second = Serving::start_with(&mut command);
     let (source, _) = client.ended(&second, &path).await;
     assert_eq!(
         (source["status"].as_str(), source["documents"].as_i64()),
