@@ -42,6 +42,7 @@ pub fn ai() -> Vec<Table> {
         table::<ai::embedding_space::Entity>(),
         table::<ai::feedback::Entity>(),
         table::<ai::kb_document::Entity>(),
+        table::<ai::kb_file::Entity>(),
         table::<ai::kb_source::Entity>(),
         table::<ai::memory::Entity>(),
         table::<ai::setting::Entity>(),
