@@ -66,6 +66,26 @@ pub enum Error {
         id: Option<uuid::Uuid>,
     },
 
+    /// 410: it was there once and never comes back.
+    #[error("{detail}")]
+    Gone {
+        /// Machine-readable reason.
+        code: &'static str,
+        /// For a developer to read.
+        detail: String,
+    },
+
+    /// 429: too often of late.
+    #[error("{detail}")]
+    TooMany {
+        /// Machine-readable reason.
+        code: &'static str,
+        /// For a developer to read.
+        detail: String,
+        /// Seconds until it may be tried again.
+        retry_after_s: u64,
+    },
+
     /// 413: the body is larger than the limit.
     #[error("the body is larger than the limit of {limit_bytes} bytes")]
     TooLarge {

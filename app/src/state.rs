@@ -69,7 +69,7 @@ impl AppState {
 
 /// `JWT_SECRET`, or a random key made once and kept in core, so that tokens
 /// survive restarts and replicas agree.
-async fn signing_key(settings_: &Settings, core: &CoreDb) -> Result<SecretSlice<u8>> {
+pub async fn signing_key(settings_: &Settings, core: &CoreDb) -> Result<SecretSlice<u8>> {
     if let Some(secret) = &settings_.auth.jwt_secret {
         return Ok(secret.expose_secret().as_bytes().to_vec().into());
     }

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Settings;
-use crate::db::{Databases, Purpose};
+use crate::db::{CoreDb, Databases, Purpose};
 use crate::error::{Context, Result};
 use crate::state::AppState;
 use crate::{parse, router, server, telemetry};
@@ -110,6 +110,17 @@ async fn with_state<T>(settings: Settings, work: impl AsyncFnOnce(&AppState) -> 
     let (databases, state) = server::open(settings, Purpose::Command, true).await?;
     let result = work(&state).await;
     finish(databases, state).await?;
+    result
+}
+
+/// The same for work on core alone, which needs no models.
+async fn with_core<T>(
+    settings: Settings,
+    work: impl AsyncFnOnce(&CoreDb, &Settings) -> Result<T>,
+) -> Result<T> {
+    let databases = server::open_core(&settings).await?;
+    let result = work(&databases.core, &settings).await;
+    databases.close().await?;
     result
 }
 

@@ -1,13 +1,16 @@
 //! `tandem serve`
 
 use clap::Args;
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{finish, output, seed};
+use crate::auth;
 use crate::config::Settings;
 use crate::db::Purpose;
 use crate::error::{Context, Result};
 use crate::server;
+use crate::state::AppState;
 
 /// Serve.
 #[derive(Debug, Args)]
@@ -35,6 +38,7 @@ impl Serve {
         let (databases, state) = server::open(settings, Purpose::Serve, !self.no_migrate).await?;
         server::background(&state, &databases);
         let base = format!("http://{address}");
+        announce_setup(&state, &base).await?;
         tracing::info!(%address, mode = ?state.mode, "ready");
         let demo = async {
             if self.demo {
@@ -50,6 +54,19 @@ impl Serve {
         finish(databases, state).await?;
         result
     }
+}
+
+/// While there never was an administrator, says how to make the first. The one
+/// secret that is meant for the log: it works once, for a day.
+async fn announce_setup(state: &AppState, base: &str) -> Result<()> {
+    if let Some(token) = auth::setup_token(state).await? {
+        tracing::warn!(
+            setup_token = token.expose_secret(),
+            url = %format!("{base}/setup"),
+            "there is no administrator yet: POST {{token,email,password}} to /setup within 24 hours, or run `tandem user create EMAIL --admin`"
+        );
+    }
+    Ok(())
 }
 
 /// Resolves when the process is asked to stop.

@@ -4,11 +4,13 @@
 //! environment is a parameter, so tests never touch the process's own.
 
 mod files;
+mod network;
 mod sections;
 mod source;
 mod validate;
 
 pub use files::Files;
+pub use network::Network;
 pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Models,
     Registration, Telemetry,

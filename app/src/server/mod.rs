@@ -8,4 +8,4 @@ mod start;
 mod watch;
 
 pub use prepare::prepare;
-pub use start::{background, jobs, listen, open, serve};
+pub use start::{background, jobs, listen, open, open_core, serve};

@@ -23,7 +23,7 @@ const SCHEDULES: [(&str, u64, Run); 6] = [
     ("count the pair's epoch", 60, |state| {
         async move { pair::beat(&state.core, &state.ai, state.mode).await.map(|()| 0) }.boxed()
     }),
-    ("delete expired refresh tokens", 600, |state| {
+    ("delete expired credentials", 600, |state| {
         async move { auth::delete_expired(&state.core).await }.boxed()
     }),
 ];

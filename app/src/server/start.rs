@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 
 use super::{prepare, schedule, watch};
 use crate::config::Settings;
-use crate::db::{Databases, Purpose};
+use crate::db::pair::Pairing;
+use crate::db::{Databases, Purpose, migrate};
 use crate::error::{Context, Error, Result};
 use crate::jobs::{Registry, Worker};
 use crate::llm::LanguageModels;
@@ -36,19 +37,41 @@ pub async fn open(
     }
 }
 
+/// Opens the databases for a command that needs core alone. The models, which
+/// take most of a short command's time, are loaded only if something pends.
+pub async fn open_core(settings: &Settings) -> Result<Databases> {
+    let databases = Databases::open(settings, Purpose::Command).await?;
+    match bring_core_up(settings, &databases).await {
+        Ok(()) => Ok(databases),
+        Err(error) => {
+            databases.close().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn bring_core_up(settings: &Settings, databases: &Databases) -> Result<()> {
+    Pairing::check(databases).await?.close().await;
+    if migrate::core_status(&databases.core).await?.iter().all(|step| step.applied) {
+        return Ok(());
+    }
+    prepare::prepare(databases, &load_models(settings).await?, settings).await
+}
+
+async fn load_models(settings: &Settings) -> Result<LanguageModels> {
+    let (models, cache_dir) = (settings.models.clone(), settings.embedded.cache_dir.clone());
+    tokio::task::spawn_blocking(move || LanguageModels::from_settings(&models, &cache_dir))
+        .await
+        .context("loading the models")?
+}
+
 async fn assemble(
     settings: &Arc<Settings>,
     databases: &Databases,
     purpose: Purpose,
     migrate_pending: bool,
 ) -> Result<AppState> {
-    let models = {
-        let settings = Arc::clone(settings);
-        tokio::task::spawn_blocking(move || {
-            LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir)
-        })
-    };
-    let models = models.await.context("loading the models")??;
+    let models = load_models(settings).await?;
     prepare::schemas(databases, &models, settings, purpose, migrate_pending).await?;
     AppState::new(Arc::clone(settings), databases, models).await
 }
@@ -93,7 +116,7 @@ pub fn background(state: &AppState, databases: &Databases) {
 /// Serves until `stop` resolves, then ends what runs within a bound.
 pub async fn serve(state: AppState, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
     let shutdown = state.shutdown.clone();
-    let app = router::build(state.clone());
+    let app = router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let serving = std::pin::pin!(serving.into_future());
     let watched = async {

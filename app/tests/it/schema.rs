@@ -17,10 +17,13 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 9] = [
+const CORE_TABLES: [&str; 12] = [
+    "api_keys",
     "citations",
     "conversations",
+    "invitations",
     "jobs",
+    "login_failures",
     "message_events",
     "messages",
     "refresh_tokens",
@@ -181,6 +184,9 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::message_event::Entity, &[]).await;
     check(app.core(), core::citation::Entity, &[]).await;
     check(app.core(), core::job::Entity, &[]).await;
+    check(app.core(), core::api_key::Entity, &[]).await;
+    check(app.core(), core::invitation::Entity, &[]).await;
+    check(app.core(), core::login_failure::Entity, &[]).await;
     check(app.ai(), ai::embedding_space::Entity, &[]).await;
     check(app.ai(), ai::feedback::Entity, &[]).await;
     check(app.ai(), ai::kb_source::Entity, &["audience"]).await;

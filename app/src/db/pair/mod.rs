@@ -239,7 +239,8 @@ impl Pairing {
         Ok(())
     }
 
-    async fn close(self) {
+    /// Closes its connections.
+    pub async fn close(self) {
         session::close(self.core).await;
         if let AiSide::Own(ai) = self.ai {
             session::close(ai).await;

@@ -142,6 +142,16 @@ async fn users_are_made_and_admins_named() {
     assert!(run_failing(&env, &["user", "create", "boss@example.com"]).contains("exists"));
     assert!(!run(&env, &["token", "boss@example.com"]).trim().is_empty());
     assert!(run_failing(&env, &["token", "nobody@example.com"]).contains("nobody@example.com"));
+
+    run(&env, &["user", "create", "clerk@example.com"]);
+    assert!(run(&env, &["user", "disable", "Clerk@example.com"]).contains("disabled"));
+    assert!(run_failing(&env, &["token", "clerk@example.com"]).contains("no active user"));
+    run(&env, &["user", "enable", "clerk@example.com"]);
+    run(&env, &["token", "clerk@example.com"]);
+    assert!(
+        run_failing(&env, &["user", "disable", "boss@example.com"]).contains("last active administrator")
+    );
+    assert!(run_failing(&env, &["user", "disable", "nobody@example.com"]).contains("nobody@example.com"));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The program itself: several real processes on real databases.
 
+mod access;
 mod commands;
 mod end_to_end;
 mod files;
