@@ -234,9 +234,9 @@ fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
         | Driver::PoolTimedOut
         | Driver::PoolClosed
         | Driver::WorkerCrashed => true,
-        // 08: connection failures. 57P: the server is stopping or starting.
+        // 08: connection failures. 53: no disk, memory or connection left. 57P: the server is stopping or starting.
         Driver::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+            error.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
         }
         _ => false,
     }

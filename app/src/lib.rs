@@ -12,6 +12,7 @@ pub mod telemetry;
 pub mod db;
 pub mod jobs;
 pub mod llm;
+pub mod parse;
 pub mod web;
 // Tier 2
 pub mod state;

@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::db::{AiDb, CoreDb, Databases, Mode, settings};
 use crate::error::{Context, Result};
 use crate::llm::LanguageModels;
+use crate::parse::Slots;
 use crate::web::live::LiveLogs;
 
 /// The application's shared state.
@@ -30,6 +31,8 @@ pub struct AppState {
     pub models: LanguageModels,
     /// Signs tokens; the same on every replica.
     pub signing_key: Arc<SecretSlice<u8>>,
+    /// How many files are received and parsed at once.
+    pub slots: Slots,
     /// Turns running in this process.
     pub live: LiveLogs,
     /// Work that outlives its request; shutdown waits for it.
@@ -42,6 +45,7 @@ impl AppState {
     /// Assembles the state over migrated databases.
     pub async fn new(settings: Arc<Settings>, databases: &Databases, models: LanguageModels) -> Result<Self> {
         let signing_key = Arc::new(signing_key(&settings, &databases.core).await?);
+        let slots = Slots::new(&settings.files);
         Ok(Self {
             settings,
             core: databases.core.clone(),
@@ -49,6 +53,7 @@ impl AppState {
             mode: databases.mode,
             models,
             signing_key,
+            slots,
             live: LiveLogs::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),

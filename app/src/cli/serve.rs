@@ -18,13 +18,17 @@ pub(super) struct Serve {
     /// Refuse to start while migrations are pending, instead of applying them
     #[arg(long)]
     no_migrate: bool,
+    /// Migrate into a database that holds tables of somebody else
+    #[arg(long)]
+    adopt: bool,
     /// Seed the demo before serving, and print how to try it
     #[arg(long)]
     demo: bool,
 }
 
 impl Serve {
-    pub(super) async fn run(self, settings: Settings) -> Result<()> {
+    pub(super) async fn run(self, mut settings: Settings) -> Result<()> {
+        settings.database.adopt |= self.adopt;
         let stop = stop_signal()?;
         if self.demo {
             seed::refuse_in_production(&settings)?;

@@ -69,6 +69,8 @@ pub struct Database {
     pub allow_single_database: bool,
     /// Production on the embedded Postgres is meant.
     pub allow_embedded: bool,
+    /// Migrating into a database that holds tables of somebody else is meant.
+    pub adopt: bool,
 }
 
 /// `[embedded]`

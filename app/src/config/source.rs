@@ -16,6 +16,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("AI_DATABASE_URL", "database.ai_url"),
     ("ALLOW_SINGLE_DATABASE", "database.allow_single_database"),
     ("ALLOW_EMBEDDED", "database.allow_embedded"),
+    ("ADOPT_DATABASE", "database.adopt"),
     ("DATA_DIR", "embedded.data_dir"),
     ("TANDEM_CACHE_DIR", "embedded.cache_dir"),
     ("POSTGRES_DIR", "embedded.postgres_dir"),

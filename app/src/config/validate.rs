@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{AppEnv, Settings};
+use super::{AppEnv, Settings, files};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
@@ -40,7 +40,7 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("jobs.workers", jobs.workers as u64, 0, 256),
         ("http.json_limit_bytes", http.json_limit_bytes as u64, 1024, 1 << 30),
     ];
-    for (key, given, low, high) in checks {
+    for (key, given, low, high) in checks.into_iter().chain(files::ranges(&settings.files)) {
         if !(low..=high).contains(&given) {
             return Err(Error::startup(
                 format!("{key} is {given}, allowed are {low} to {high}"),

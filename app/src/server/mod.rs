@@ -2,7 +2,10 @@
 //! and stops gracefully.
 
 pub mod health;
+mod prepare;
 mod schedule;
 mod start;
+mod watch;
 
-pub use start::{background, jobs, listen, open, open_core, prepare, serve};
+pub use prepare::prepare;
+pub use start::{background, jobs, listen, open, open_core, serve};

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use super::schedule;
+use super::{prepare, schedule, watch};
 use crate::config::Settings;
+use crate::db::pair::Pairing;
 use crate::db::{Databases, Purpose, migrate};
 use crate::error::{Context, Error, Result};
 use crate::jobs::{Registry, Worker};
@@ -27,7 +28,7 @@ pub async fn open(
 ) -> Result<(Databases, AppState)> {
     let settings = Arc::new(settings);
     let databases = Databases::open(&settings, purpose).await?;
-    match assemble(&settings, &databases, migrate_pending).await {
+    match assemble(&settings, &databases, purpose, migrate_pending).await {
         Ok(state) => Ok((databases, state)),
         Err(error) => {
             databases.close().await?;
@@ -50,10 +51,12 @@ pub async fn open_core(settings: &Settings) -> Result<Databases> {
 }
 
 async fn bring_core_up(settings: &Settings, databases: &Databases) -> Result<()> {
+    // Also refuses two databases that do not belong together.
+    Pairing::check(databases).await?;
     if migrate::core_status(&databases.core).await?.iter().all(|step| step.applied) {
         return Ok(());
     }
-    prepare(databases, &load_models(settings).await?, settings).await
+    prepare::prepare(databases, &load_models(settings).await?, settings).await
 }
 
 async fn load_models(settings: &Settings) -> Result<LanguageModels> {
@@ -66,35 +69,12 @@ async fn load_models(settings: &Settings) -> Result<LanguageModels> {
 async fn assemble(
     settings: &Arc<Settings>,
     databases: &Databases,
+    purpose: Purpose,
     migrate_pending: bool,
 ) -> Result<AppState> {
     let models = load_models(settings).await?;
-    if migrate_pending {
-        prepare(databases, &models, settings).await?;
-    } else {
-        refuse_pending(databases).await?;
-    }
+    prepare::schemas(databases, &models, settings, purpose, migrate_pending).await?;
     AppState::new(Arc::clone(settings), databases, models).await
-}
-
-/// Brings both schemas up to date and ensures the embedding space.
-pub async fn prepare(databases: &Databases, models: &LanguageModels, settings: &Settings) -> Result<()> {
-    migrate::core_up(&databases.core).await?;
-    migrate::ai_up(&databases.ai, models.embedder.space(), &settings.knowledge).await
-}
-
-async fn refuse_pending(databases: &Databases) -> Result<()> {
-    let core = migrate::core_status(&databases.core).await?;
-    let ai = migrate::ai_status(&databases.ai).await?;
-    let pending: Vec<String> =
-        core.into_iter().chain(ai).filter(|step| !step.applied).map(|step| step.name).collect();
-    if pending.is_empty() {
-        return Ok(());
-    }
-    Err(Error::startup(
-        format!("migrations are pending: {}", pending.join(", ")),
-        "run `tandem migrate`, or start without --no-migrate",
-    ))
 }
 
 /// Binds the configured address.
@@ -122,6 +102,10 @@ pub fn background(state: &AppState, databases: &Databases) {
     if let Some(server) = databases.embedded() {
         let (server, stop) = (Arc::clone(server), state.shutdown.clone());
         state.tasks.spawn(async move { server.supervise(stop).await });
+    }
+    state.tasks.spawn(watch::databases(state.clone()));
+    if state.ai.is_closed() {
+        state.tasks.spawn(prepare::ai_when_it_is_back(state.clone(), databases.clone()));
     }
     if state.settings.jobs.workers > 0 {
         let worker = Worker::new(state.core.clone(), jobs(state), state.settings.jobs.clone());

@@ -15,11 +15,7 @@ async fn migrate_up_again_down_and_up_in_both_orders_and_modes() {
         [(Layout::Dual, ["core", "ai"]), (Layout::Single, ["core", "ai"]), (Layout::Single, ["ai", "core"])]
     {
         let env = postgres::empty(layout).await.env();
-        let length = |chain: &str| match chain {
-            "core" => migration_core::Migrator::migrations().len(),
-            _ => migration_ai::Migrator::migrations().len(),
-        };
-        let all = length("core") + length("ai");
+        let all = steps("core") + steps("ai");
         assert_eq!(pending(&env), all);
         for chain in order {
             run(&env, &["migrate", chain]);
@@ -27,11 +23,18 @@ async fn migrate_up_again_down_and_up_in_both_orders_and_modes() {
         assert_eq!(pending(&env), 0);
         run(&env, &["migrate"]);
         for chain in order {
-            run(&env, &["migrate", chain, "--down", &length(chain).to_string()]);
+            run(&env, &["migrate", chain, "--down", &steps(chain).to_string()]);
         }
         assert_eq!(pending(&env), all);
         run(&env, &["migrate", "all"]);
         assert_eq!(pending(&env), 0);
+    }
+}
+
+fn steps(chain: &str) -> usize {
+    match chain {
+        "core" => migration_core::Migrator::migrations().len(),
+        _ => migration_ai::Migrator::migrations().len(),
     }
 }
 
