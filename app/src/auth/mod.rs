@@ -30,7 +30,8 @@ mod user;
 
 pub use access::{access_token, sign_access_token};
 pub use accounts::{
-    AccountChange, change_account, find_account, find_account_by_email, list_accounts, require_other_admin,
+    AccountChange, Change, change_account, find_account, find_account_by_email, list_accounts,
+    require_other_admin,
 };
 pub use audience::{Audience, Ownership};
 pub use invitations::{NewInvitation, delete_invitation, invite, list_invitations};

@@ -24,9 +24,12 @@ fn table<E: EntityTrait>() -> Table {
 /// Core's tables without its history.
 pub fn core() -> Vec<Table> {
     vec![
+        table::<core::api_key::Entity>(),
         table::<core::citation::Entity>(),
         table::<core::conversation::Entity>(),
+        table::<core::invitation::Entity>(),
         table::<core::job::Entity>(),
+        table::<core::login_failure::Entity>(),
         table::<core::message::Entity>(),
         table::<core::message_event::Entity>(),
         table::<core::refresh_token::Entity>(),
