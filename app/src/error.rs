@@ -152,6 +152,11 @@ impl Error {
         Self::Startup { problem: problem.into(), remedy: remedy.into() }
     }
 
+    /// Whether a database cannot be reached, as opposed to refusing a statement.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Database(error) if is_away(error))
+    }
+
     /// A failure nobody outside can do anything about.
     pub fn internal(context: &'static str, source: impl Into<Cause>) -> Self {
         Self::Internal { context, source: source.into() }
@@ -188,4 +193,31 @@ impl<T, E: std::fmt::Display> CanFail for std::result::Result<T, E> {
 
 fn summary(errors: &[FieldError]) -> String {
     errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ")
+}
+
+fn is_away(error: &sea_orm::DbErr) -> bool {
+    match error {
+        sea_orm::DbErr::ConnectionAcquire(_) | sea_orm::DbErr::Conn(_) => true,
+        sea_orm::DbErr::Exec(runtime) | sea_orm::DbErr::Query(runtime) => is_driver_away(runtime),
+        _ => false,
+    }
+}
+
+fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
+    use sea_orm::sqlx::Error as Driver;
+    let sea_orm::RuntimeErr::SqlxError(error) = error else {
+        return false;
+    };
+    match error.as_ref() {
+        Driver::Io(_)
+        | Driver::Tls(_)
+        | Driver::PoolTimedOut
+        | Driver::PoolClosed
+        | Driver::WorkerCrashed => true,
+        // 08: connection failures. 57P: the server is stopping or starting.
+        Driver::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+        }
+        _ => false,
+    }
 }

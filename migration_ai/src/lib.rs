@@ -10,6 +10,8 @@ use sea_orm_migration::prelude::*;
 mod m20261121_000001_knowledge;
 mod m20261121_000002_memories;
 mod m20261121_000003_feedback;
+mod m20261121_000011_row_security;
+mod security;
 
 /// Applies the ai chain.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_knowledge::Migration),
             Box::new(m20261121_000002_memories::Migration),
             Box::new(m20261121_000003_feedback::Migration),
+            Box::new(m20261121_000011_row_security::Migration),
         ]
     }
 

@@ -10,6 +10,7 @@ use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use uuid::Uuid;
 
 use super::CurrentUser;
+use crate::db::Reach;
 use crate::error::{Error, Result};
 
 /// The scope label of rows shared with everybody.
@@ -55,6 +56,11 @@ impl Ownership {
         Ok(shared)
     }
 
+    /// What a transaction that reads and writes such rows may touch.
+    pub fn reach(&self) -> Reach {
+        Reach::default().and_writing([self.audience()])
+    }
+
     /// The value of the generated column `audience`; also the namespace of
     /// deterministic ids, so that equal texts of two users are two rows.
     pub fn audience(&self) -> Uuid {
@@ -74,6 +80,11 @@ impl Audience {
     /// Own rows, the tenant's, and everybody's.
     pub fn of(user: UserId, tenant: TenantId) -> Self {
         Self(vec![user.0, tenant.0, Uuid::nil()])
+    }
+
+    /// What a transaction that only reads for it may see.
+    pub fn reach(&self) -> Reach {
+        Reach::reading(self.0.iter().copied())
     }
 
     /// The condition every finder of ai rows begins with.

@@ -55,6 +55,8 @@ pub struct Database {
     pub core_acquire_timeout_s: u64,
     /// Longest wait for an ai connection.
     pub ai_acquire_timeout_s: u64,
+    /// Longest wait for a transaction on ai.
+    pub ai_wait_ms: u64,
     /// Age at which a connection is replaced.
     pub max_lifetime_s: u64,
     /// Longest statement.

@@ -15,9 +15,10 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 
 fn ranges(settings: &Settings) -> Result<()> {
     let Settings { database, auth, models, knowledge, chat, jobs, http, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 17] = [
+    let checks: [(&str, u64, u64, u64); 18] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
+        ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
         ("auth.access_token_ttl_s", auth.access_token_ttl_s, 60, 86_400),
         ("auth.refresh_token_ttl_s", auth.refresh_token_ttl_s, 60, 31_536_000),
         ("models.embedding_batch", models.embedding_batch as u64, 1, 2048),

@@ -44,9 +44,10 @@ impl Databases {
     /// Connections are made when they are needed; nothing is migrated here.
     pub async fn open(settings: &Settings, purpose: Purpose) -> Result<Self> {
         let (core, ai, mode, embedded) = targets(settings, purpose).await?;
+        let wait = Duration::from_millis(settings.database.ai_wait_ms);
         Ok(Self {
-            core: CoreDb::new(core_pool(settings, core)),
-            ai: AiDb::new(ai_pool(settings, ai)),
+            core: CoreDb::new(core_pool(settings, core), wait),
+            ai: AiDb::new(ai_pool(settings, ai), wait),
             mode,
             embedded,
         })

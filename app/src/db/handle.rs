@@ -1,6 +1,8 @@
 //! Typed handles: which database a connection belongs to is part of its type.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::sqlx::PgPool;
 use sea_orm::sqlx::postgres::PgPoolOptions;
@@ -9,6 +11,9 @@ use sea_orm::{
     SqlxPostgresConnector, Statement, TransactionTrait,
 };
 
+use tokio::sync::OnceCell;
+
+use super::reach::Roles;
 use crate::error::Result;
 
 /// Marks what belongs to the core database.
@@ -23,6 +28,10 @@ pub struct Ai;
 #[derive(Clone, Debug)]
 pub struct Db<M> {
     connection: DatabaseConnection,
+    /// Set once it is known; only ai has any.
+    pub(super) roles: Arc<OnceCell<Roles>>,
+    /// Longest wait for a transaction on ai.
+    pub(super) wait: Duration,
     marker: PhantomData<M>,
 }
 
@@ -44,12 +53,12 @@ pub type AiTx = Tx<Ai>;
 
 /// Core's pool or a transaction on core.
 pub trait CoreConn: ConnectionTrait + Send {}
-/// Ai's pool or a transaction on ai.
+/// A transaction on ai. The pool is none: every statement there acts for
+/// somebody (see [`super::Reach`]).
 pub trait AiConn: ConnectionTrait + Send {}
 
 impl CoreConn for CoreDb {}
 impl CoreConn for CoreTx {}
-impl AiConn for AiDb {}
 impl AiConn for AiTx {}
 
 /// How many connections a pool has, and how many of them wait for work.
@@ -71,12 +80,16 @@ impl PoolState {
 }
 
 impl<M: Send + Sync> Db<M> {
-    pub(super) fn new(pool: PgPool) -> Self {
-        Self { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), marker: PhantomData }
+    pub(super) fn new(pool: PgPool, wait: Duration) -> Self {
+        Self {
+            connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
+            roles: Arc::default(),
+            wait,
+            marker: PhantomData,
+        }
     }
 
-    /// Begins a transaction.
-    pub async fn begin(&self) -> Result<Tx<M>> {
+    pub(super) async fn begin_plain(&self) -> Result<Tx<M>> {
         Ok(Tx { transaction: self.connection.begin().await?, marker: PhantomData })
     }
 
@@ -99,15 +112,23 @@ impl<M: Send + Sync> Db<M> {
     /// timeout, because building an index may take longer than any request.
     pub(super) fn migration_connection(&self) -> DatabaseConnection {
         let options = self.pool().connect_options().as_ref().clone();
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .connect_lazy_with(options.options([("statement_timeout", "0")]));
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(
+            // Row security is forced on the owner too, so this login says what it is.
+            options.options([("statement_timeout", "0"), ("tandem.actor", "worker")]),
+        );
         SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
     }
 
     /// The driver's pool, for what the ORM does not offer (LISTEN, COPY).
     pub fn pool(&self) -> &PgPool {
         self.connection.get_postgres_connection_pool()
+    }
+}
+
+impl CoreDb {
+    /// Begins a transaction.
+    pub async fn begin(&self) -> Result<CoreTx> {
+        self.begin_plain().await
     }
 }
 
@@ -119,9 +140,9 @@ impl<M: Send + Sync> Tx<M> {
 }
 
 macro_rules! delegate_connection {
-    ($type:ident, $field:ident) => {
+    ([$($generic:tt)*] $type:ty, $field:ident) => {
         #[sea_orm_migration::async_trait::async_trait]
-        impl<M: Send + Sync> ConnectionTrait for $type<M> {
+        impl $($generic)* ConnectionTrait for $type {
             fn get_database_backend(&self) -> DbBackend {
                 self.$field.get_database_backend()
             }
@@ -145,5 +166,5 @@ macro_rules! delegate_connection {
     };
 }
 
-delegate_connection!(Db, connection);
-delegate_connection!(Tx, transaction);
+delegate_connection!([] CoreDb, connection);
+delegate_connection!([<M: Send + Sync>] Tx<M>, transaction);

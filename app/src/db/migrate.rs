@@ -7,7 +7,7 @@ use sea_orm_migration::{MigrationStatus, MigratorTrait};
 
 use super::handle::{AiDb, CoreDb};
 use super::lock::AdvisoryLock;
-use super::{preflight, space};
+use super::{preflight, reach, space};
 use crate::config::Knowledge;
 use crate::error::Result;
 use crate::llm::SpaceSpec;
@@ -47,6 +47,7 @@ pub async fn ai_up(ai: &AiDb, spec: &SpaceSpec, knowledge: &Knowledge) -> Result
         let connection = ai.migration_connection();
         AiMigrator::up(&connection, None).await?;
         space::ensure(&connection, spec, knowledge).await?;
+        reach::ensure_roles(&connection).await?;
         Ok(connection.close().await?)
     }
     .await;
@@ -77,7 +78,7 @@ pub async fn core_status(core: &CoreDb) -> Result<Vec<Step>> {
 
 /// Ai's chain, step by step. Changes nothing.
 pub async fn ai_status(ai: &AiDb) -> Result<Vec<Step>> {
-    Ok(steps(&AiMigrator::get_migration_with_status_read_only(ai).await?))
+    Ok(steps(&AiMigrator::get_migration_with_status_read_only(&ai.begin_plain().await?).await?))
 }
 
 fn steps(migrations: &[sea_orm_migration::Migration]) -> Vec<Step> {

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::handle::AiConn;
+use super::handle::AiDb;
 use crate::config::Knowledge;
 use crate::error::{Error, Result};
 use crate::llm::SpaceSpec;
@@ -28,8 +28,9 @@ const DIMENSIONS_MAX: u32 = 2000;
 const INLINE_DIMENSIONS_MAX: u32 = 1024;
 
 /// The active space, if there is one yet.
-pub async fn active(ai: &impl AiConn) -> Result<Option<embedding_space::Model>> {
-    find_active(ai).await
+pub async fn active(ai: &AiDb) -> Result<Option<embedding_space::Model>> {
+    // Spaces are nobody's, and this is asked before there is any role to act as.
+    find_active(&ai.begin_plain().await?).await
 }
 
 /// Makes the configured space the database's own the first time, and refuses

@@ -1,19 +1,14 @@
 //! Casts, reads and withdraws a vote.
 
-use std::time::Duration;
-
 use entity::ai::feedback::{Model, Rating};
 use entity::core::message::{self, Role};
 use entity::ids::{MessageId, UserId};
 
 use super::queries;
 use crate::conversation::find_owned_message;
-use crate::db::AiTx;
+use crate::db::{AiTx, Reach};
 use crate::error::{Error, Result};
 use crate::state::AppState;
-
-/// Longest wait for the ai database before the vote is refused.
-const AI_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A vote with what goes with it.
 #[derive(Clone, Debug)]
@@ -32,7 +27,7 @@ pub(super) async fn cast(
     vote: Vote,
 ) -> Result<Model> {
     let message = find_answer(state, user_id, message_id).await?;
-    let transaction = begin(state).await?;
+    let transaction = begin(state, user_id).await?;
     let row = queries::upsert(&transaction, user_id, &message, vote).await?;
     transaction.commit().await?;
     Ok(row)
@@ -41,14 +36,14 @@ pub(super) async fn cast(
 /// The user's vote on an own answer.
 pub(super) async fn read(state: &AppState, user_id: UserId, message_id: MessageId) -> Result<Model> {
     find_answer(state, user_id, message_id).await?;
-    let transaction = begin(state).await?;
+    let transaction = begin(state, user_id).await?;
     queries::find(&transaction, user_id, message_id).await?.ok_or(Error::NotFound("feedback"))
 }
 
 /// Takes the user's vote back; without a vote there is nothing to do.
 pub(super) async fn withdraw(state: &AppState, user_id: UserId, message_id: MessageId) -> Result<()> {
     find_answer(state, user_id, message_id).await?;
-    let transaction = begin(state).await?;
+    let transaction = begin(state, user_id).await?;
     queries::delete(&transaction, user_id, message_id).await?;
     transaction.commit().await
 }
@@ -61,15 +56,7 @@ async fn find_answer(state: &AppState, user_id: UserId, message_id: MessageId) -
     Err(Error::field("id", "only answers are voted on, this is a user's message"))
 }
 
-/// A pool tries to connect for up to a minute; who clicks a thumb hears of it
-/// earlier. Nothing is stored then.
-async fn begin(state: &AppState) -> Result<AiTx> {
-    match tokio::time::timeout(AI_WAIT_MAX, state.ai.begin()).await {
-        Ok(begun) => begun,
-        Err(elapsed) => Err(Error::Unavailable {
-            code: "database_unavailable",
-            detail: "the ai database is not available; nothing was stored".to_owned(),
-            source: Some(elapsed.into()),
-        }),
-    }
+/// Votes are the user's own rows.
+async fn begin(state: &AppState, user_id: UserId) -> Result<AiTx> {
+    state.ai.begin_for(&Reach::default().and_writing([user_id.0])).await
 }

@@ -17,6 +17,7 @@ use super::ids::{self, Hash, Parts};
 use super::jobs::{self, Item, Payload};
 use super::queries;
 use super::source::Offer;
+use crate::db::Reach;
 use crate::error::Result;
 use crate::state::AppState;
 
@@ -157,7 +158,8 @@ async fn store(state: &AppState, plan: &mut Plan) -> Result<Vec<Item>> {
     if plan.candidates.is_empty() {
         return Ok(Vec::new());
     }
-    let transaction = state.ai.begin().await?;
+    let audiences = plan.candidates.values().map(|candidate| candidate.offer.ownership.audience());
+    let transaction = state.ai.begin_for(&Reach::default().and_writing(audiences)).await?;
     let ids: Vec<SourceId> = plan.candidates.keys().copied().collect();
     for known in queries::lock_known(&transaction, &ids).await? {
         let same =

@@ -146,12 +146,13 @@ pub struct Passage {
 pub async fn search(state: &AppState, audience: &Audience, request: SearchRequest) -> Result<SearchResult> {
     let vector = query_vector(state, &request).await?;
     let nearest = nearest(state, filter(audience, &request), vector, request.limit);
+    let ai = state.ai.begin_for(&audience.reach()).await?;
     let found: Found<Row> = match request.group_by {
-        GroupBy::Passage => vector::nearest(&state.ai, &nearest).await?,
-        GroupBy::Source => vector::nearest_of_each(&state.ai, &nearest, "source_id").await?,
+        GroupBy::Passage => vector::nearest(&ai, &nearest).await?,
+        GroupBy::Source => vector::nearest_of_each(&ai, &nearest, "source_id").await?,
     };
     let sources = found.neighbours.iter().map(|neighbour| neighbour.row.source_id);
-    let external_ids = queries::external_ids(&state.ai, audience, sources).await?.into_iter().collect();
+    let external_ids = queries::external_ids(&ai, audience, sources).await?.into_iter().collect();
     let space = state.models.embedder.space();
     Ok(SearchResult {
         hits: found.neighbours.into_iter().map(|neighbour| hit(neighbour, &external_ids)).collect(),
@@ -177,7 +178,8 @@ pub async fn retrieve(
     }
     let vector = unit(state, query_vector.to_vec())?;
     let nearest = nearest(state, audience.condition(), vector, limit);
-    let found: Found<Row> = vector::nearest(&state.ai, &nearest).await?;
+    let ai = state.ai.begin_for(&audience.reach()).await?;
+    let found: Found<Row> = vector::nearest(&ai, &nearest).await?;
     let passage = |neighbour: Neighbour<Row>| Passage {
         similarity: neighbour.similarity(),
         document_id: neighbour.row.id,

@@ -50,15 +50,17 @@ pub(super) async fn edit(state: &AppState, user: &CurrentUser, id: MemoryId, edi
     if changes.is_empty() {
         return Ok(row);
     }
-    queries::update(&state.ai, ownership.audience(), id, changes).await?;
-    queries::find_of(&state.ai, ownership.audience(), id).await
+    let transaction = state.ai.begin_for(&ownership.reach()).await?;
+    queries::update(&transaction, ownership.audience(), id, changes).await?;
+    transaction.commit().await?;
+    queries::find_of(&state.ai, ownership, id).await
 }
 
 /// Deletes a memory.
 pub(super) async fn forget(state: &AppState, user: &CurrentUser, id: MemoryId) -> Result<()> {
     let row = queries::find(&state.ai, &user.audience(), id).await?;
     let ownership = writable(user, &row)?;
-    queries::delete(&state.ai, ownership.audience(), id).await
+    queries::delete(&state.ai, ownership, id).await
 }
 
 /// The row's owner, if the user may change it. Everybody who may read a shared

@@ -9,8 +9,8 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 use uuid::Uuid;
 
 use super::ids::content_hash;
-use crate::auth::Audience;
-use crate::db::AiConn;
+use crate::auth::{Audience, Ownership};
+use crate::db::{AiConn, AiDb, Reach};
 use crate::error::{Error, Result};
 use crate::web::Cursor;
 
@@ -46,27 +46,30 @@ impl Changes {
 }
 
 /// A row the audience may read, without its vector.
-pub(super) async fn find(ai: &impl AiConn, audience: &Audience, id: MemoryId) -> Result<Model> {
+pub(super) async fn find(ai: &AiDb, audience: &Audience, id: MemoryId) -> Result<Model> {
+    let ai = ai.begin_for(&audience.reach()).await?;
     rows()
         .filter(audience.condition())
         .filter(Column::Id.eq(id))
-        .one(ai)
+        .one(&ai)
         .await?
         .ok_or(Error::NotFound("memory"))
 }
 
 /// A row of exactly one audience, without its vector.
-pub(super) async fn find_of(ai: &impl AiConn, audience: Uuid, id: MemoryId) -> Result<Model> {
+pub(super) async fn find_of(ai: &AiDb, ownership: Ownership, id: MemoryId) -> Result<Model> {
+    let ai = ai.begin_for(&ownership.reach()).await?;
     rows()
-        .filter(is_for([audience]))
+        .filter(is_for([ownership.audience()]))
         .filter(Column::Id.eq(id))
-        .one(ai)
+        .one(&ai)
         .await?
         .ok_or(Error::NotFound("memory"))
 }
 
 /// Rows of the audiences that carry one of the ids, texts or external ids.
-pub(super) async fn find_like(ai: &impl AiConn, audiences: Vec<Uuid>, like: Like) -> Result<Vec<Model>> {
+pub(super) async fn find_like(ai: &AiDb, audiences: Vec<Uuid>, like: Like) -> Result<Vec<Model>> {
+    let ai = ai.begin_for(&Reach::reading(audiences.iter().copied())).await?;
     let any = Condition::any()
         .add(Column::Id.is_in(like.ids))
         .add(Column::ContentHash.is_in(like.content_hashes))
@@ -76,13 +79,13 @@ pub(super) async fn find_like(ai: &impl AiConn, audiences: Vec<Uuid>, like: Like
         .filter(any)
         .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Id)
-        .all(ai)
+        .all(&ai)
         .await?)
 }
 
 /// The user's own rows, newest first, one more than `limit`.
 pub(super) async fn list_own(
-    ai: &impl AiConn,
+    ai: &AiDb,
     owner: UserId,
     filter: Filter,
     limit: u64,
@@ -102,11 +105,12 @@ pub(super) async fn list_own(
         let position = Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
         select = select.filter(position.lt(Expr::tuple([Expr::val(at), Expr::val(id)])));
     }
+    let ai = ai.begin_for(&Reach::reading([owner.0])).await?;
     Ok(select
         .order_by_desc(Column::CreatedAt)
         .order_by_desc(Column::Id)
         .limit(limit.saturating_add(1))
-        .all(ai)
+        .all(&ai)
         .await?)
 }
 
@@ -143,14 +147,17 @@ pub(super) async fn update(ai: &impl AiConn, audience: Uuid, id: MemoryId, chang
 }
 
 /// Deletes a row of exactly one audience.
-pub(super) async fn delete(ai: &impl AiConn, audience: Uuid, id: MemoryId) -> Result<()> {
-    Entity::delete_many().filter(is_for([audience])).filter(Column::Id.eq(id)).exec(ai).await?;
-    Ok(())
+pub(super) async fn delete(ai: &AiDb, ownership: Ownership, id: MemoryId) -> Result<()> {
+    let ai = ai.begin_for(&ownership.reach()).await?;
+    Entity::delete_many().filter(is_for([ownership.audience()])).filter(Column::Id.eq(id)).exec(&ai).await?;
+    ai.commit().await
 }
 
 /// Deletes the user's own rows; answers how many there were.
-pub(super) async fn delete_own(ai: &impl AiConn, owner: UserId) -> Result<u64> {
-    let deleted = Entity::delete_many().filter(Column::OwnerId.eq(owner)).exec(ai).await?;
+pub(super) async fn delete_own(ai: &AiDb, owner: UserId) -> Result<u64> {
+    let ai = ai.begin_for(&Reach::default().and_writing([owner.0])).await?;
+    let deleted = Entity::delete_many().filter(Column::OwnerId.eq(owner)).exec(&ai).await?;
+    ai.commit().await?;
     Ok(deleted.rows_affected)
 }
 

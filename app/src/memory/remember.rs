@@ -24,7 +24,7 @@ pub async fn remember(
     fits_window(state.models.embedder.as_ref(), content)?;
     let ownership = Ownership::of(user);
     let id = Identity::new(ownership, (None, None), SCOPE_DEFAULT, None, content).memory_id();
-    match queries::find_of(&state.ai, ownership.audience(), id).await {
+    match queries::find_of(&state.ai, ownership, id).await {
         Ok(row) if row.source_message_id == Some(source_message_id) => return Ok(id),
         Ok(_) | Err(Error::NotFound(_)) => {}
         Err(error) => return Err(error),

@@ -57,7 +57,8 @@ pub(super) async fn search(state: &AppState, audience: &Audience, wanted: Search
         limit: wanted.limit,
         exact_below: state.settings.knowledge.exact_below_rows,
     };
-    nearest(&state.ai, &search).await
+    let ai = state.ai.begin_for(&audience.reach()).await?;
+    nearest(&ai, &search).await
 }
 
 impl Pair {

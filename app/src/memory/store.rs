@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::ids::content_hash;
 use super::plan::{Draft, Kind, Outcome, Stored, Write, Writes, empty_object, plan};
 use super::queries::{self, Changes, Like};
+use crate::db::Reach;
 use crate::error::{Error, Result};
 use crate::llm::{EmbedKind, Embedder};
 use crate::state::AppState;
@@ -44,7 +45,8 @@ pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stor
     }
     // Before the transaction: no connection is held while a model works.
     let mut vectors = embed(state, &writes).await?;
-    let transaction = state.ai.begin().await?;
+    let audiences = drafts.iter().map(|draft| draft.ownership.audience());
+    let transaction = state.ai.begin_for(&Reach::default().and_writing(audiences)).await?;
     let rows: Vec<_> = writes
         .iter()
         .filter(|(_, write)| write.kind == Kind::Insert)

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::db::{AiDb, CoreDb, Mode, PoolState, migrate, space};
+use crate::db::{AiDb, AiTx, CoreDb, Mode, PoolState, migrate, space};
 use crate::error::Result;
 use crate::state::AppState;
 
@@ -138,16 +138,16 @@ async fn ai_health(ai: &AiDb) -> (DatabaseHealth, VectorHealth) {
     let mut health = of_pool(ai.pool_state());
     let mut vectors = VectorHealth::default();
     let started = tokio::time::Instant::now();
-    if let Ok(Ok(())) = tokio::time::timeout(DEADLINE, ai.ping()).await {
+    if let Ok(Ok(transaction)) = tokio::time::timeout(DEADLINE, ai.begin_worker()).await {
         health.reachable = true;
         health.latency_ms = Some(started.elapsed().as_secs_f64() * 1000.0);
         health.pending_migrations = pending(migrate::ai_status(ai).await);
-        vectors = vector_health(ai).await.unwrap_or_default();
+        vectors = vector_health(ai, &transaction).await.unwrap_or_default();
     }
     (health, vectors)
 }
 
-async fn vector_health(ai: &AiDb) -> Result<VectorHealth> {
+async fn vector_health(ai: &AiDb, transaction: &AiTx) -> Result<VectorHealth> {
     let statement = Statement::from_string(
         DbBackend::Postgres,
         "SELECT (SELECT extversion FROM pg_extension WHERE extname = 'vector') AS version,
@@ -156,7 +156,7 @@ async fn vector_health(ai: &AiDb) -> Result<VectorHealth> {
                     AND indexname IN ('ix_ai_kb_documents_embedding_hnsw', 'ix_ai_memories_embedding_hnsw')) AS indexes",
     );
     let space = space::active(ai).await?;
-    let Some(row) = ai.query_one_raw(statement).await? else {
+    let Some(row) = transaction.query_one_raw(statement).await? else {
         return Ok(VectorHealth::default());
     };
     Ok(VectorHealth {

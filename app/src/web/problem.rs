@@ -2,7 +2,6 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use sea_orm::DbErr;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
@@ -84,7 +83,7 @@ impl Error {
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database(error) if is_away(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(_) if self.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -105,7 +104,7 @@ impl Error {
             Self::TooLarge { .. } => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::Invalid(_) => "invalid_field",
-            Self::Database(error) if is_away(error) => "database_unavailable",
+            Self::Database(_) if self.is_outage() => "database_unavailable",
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => "internal",
         }
     }
@@ -113,7 +112,7 @@ impl Error {
     fn problem(&self) -> Problem {
         let status = self.status();
         let detail = match self {
-            Self::Database(error) if is_away(error) => "a database is not available".to_owned(),
+            Self::Database(_) if self.is_outage() => "a database is not available".to_owned(),
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => {
                 "an internal error; the log has it under the request id".to_owned()
             }
@@ -171,33 +170,5 @@ impl std::fmt::Display for Chain<'_> {
             cause = error.source();
         }
         Ok(())
-    }
-}
-
-/// Whether the database cannot be reached, as opposed to refusing a statement.
-pub fn is_away(error: &DbErr) -> bool {
-    match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-        DbErr::Exec(runtime) | DbErr::Query(runtime) => is_driver_away(runtime),
-        _ => false,
-    }
-}
-
-fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
-    use sea_orm::sqlx::Error as Driver;
-    let sea_orm::RuntimeErr::SqlxError(error) = error else {
-        return false;
-    };
-    match error.as_ref() {
-        Driver::Io(_)
-        | Driver::Tls(_)
-        | Driver::PoolTimedOut
-        | Driver::PoolClosed
-        | Driver::WorkerCrashed => true,
-        // 08: connection failures. 57P: the server is stopping or starting.
-        Driver::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
-        }
-        _ => false,
     }
 }

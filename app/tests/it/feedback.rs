@@ -143,6 +143,6 @@ async fn without_the_ai_database_a_vote_is_refused_in_bounded_time() {
     let refused = user.put(&path(answer), json!({ "rating": "up" })).await;
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
     assert!(refused.headers.contains_key("retry-after"));
-    refused.expect_problem(503, "database_unavailable");
+    refused.expect_problem(503, "ai_unavailable");
     user.get("/auth/me").await.expect(200);
 }

@@ -28,6 +28,7 @@ mod knowledge;
 mod llm;
 mod memory;
 mod process;
+mod row_security;
 mod schema;
 mod support;
 mod tiers;

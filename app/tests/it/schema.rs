@@ -128,9 +128,12 @@ async fn hnsw_parameters_and_dimensions_are_settings() {
     tandem::server::prepare(&databases, &models, &settings).await.unwrap();
     let column = "SELECT format_type(atttypid, atttypmod)::text FROM pg_attribute
                    WHERE attrelid = 'ai_memories'::regclass AND attname = 'embedding'";
-    assert_eq!(strings(&databases.ai, column).await, names(&["vector(1536)"], &[]));
+    assert_eq!(
+        strings(&databases.ai.begin_worker().await.unwrap(), column).await,
+        names(&["vector(1536)"], &[])
+    );
     let index = "SELECT indexdef::text FROM pg_indexes WHERE indexname = 'ix_ai_memories_embedding_hnsw'";
-    let index = strings(&databases.ai, index).await;
+    let index = strings(&databases.ai.begin_worker().await.unwrap(), index).await;
     assert!(index.first().unwrap().contains("m='8'"), "{index:?}");
     // A second start is a no-op.
     tandem::server::prepare(&databases, &models, &settings).await.unwrap();

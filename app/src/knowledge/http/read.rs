@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::auth::CurrentUser;
+use crate::auth::{CurrentUser, Ownership};
 use crate::error::{Error, Result};
 use crate::knowledge::queries::{self, Shown};
 use crate::state::AppState;
@@ -161,7 +161,8 @@ pub async fn delete_source(
     if row.owner_id.is_none() && !user.is_admin() {
         return Err(Error::forbidden("shared_source", "only administrators delete shared sources"));
     }
-    if !queries::delete(&state.ai, &user.audience(), row.id).await? {
+    let ownership = Ownership { owner_id: row.owner_id, tenant_id: row.tenant_id };
+    if !queries::delete(&state.ai, ownership, row.id).await? {
         return Err(Error::NotFound("source"));
     }
     queries::empty_citations(&state.core, row.id).await?;

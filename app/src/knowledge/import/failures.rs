@@ -13,6 +13,7 @@ pub async fn failures(state: &AppState, jobs: &[JobId]) -> Result<Vec<Rejected>>
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
+    let ai = state.ai.begin_worker().await?;
     let rows: Vec<(Option<String>, String, Option<String>)> = kb_source::Entity::find()
         .select_only()
         .column(kb_source::Column::ExternalId)
@@ -23,7 +24,7 @@ pub async fn failures(state: &AppState, jobs: &[JobId]) -> Result<Vec<Rejected>>
         .order_by_asc(kb_source::Column::Id)
         .limit(REJECTED_MAX as u64)
         .into_tuple()
-        .all(&state.ai)
+        .all(&ai)
         .await?;
     Ok(rows
         .into_iter()

@@ -76,6 +76,8 @@ pub(in crate::knowledge) async fn set_job(ai: &AiDb, items: &[Item], job_id: Job
     let sql = "UPDATE ai_kb_sources s SET job_id = $3
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
                 WHERE s.id = item.id AND s.generation = item.generation";
+    // The sweep's sources belong to many users.
+    let ai = ai.begin_worker().await?;
     ai.execute_raw(over(sql, items, [job_id.0.into()])).await?;
-    Ok(())
+    ai.commit().await
 }

@@ -36,7 +36,8 @@ pub(in crate::knowledge) async fn pending(ai: &AiDb, items: &[Item]) -> Result<V
                  JOIN ai_kb_sources s ON s.id = item.id AND s.generation = item.generation
                 WHERE s.status IN ('queued', 'processing')
                 ORDER BY item.n";
-    Ok(Pending::find_by_statement(over(sql, items, [])).all(ai).await?)
+    let ai = ai.begin_worker().await?;
+    Ok(Pending::find_by_statement(over(sql, items, [])).all(&ai).await?)
 }
 
 /// What an ingestion needs of a source.
@@ -60,7 +61,10 @@ pub(in crate::knowledge) async fn start(ai: &AiDb, items: &[Item]) -> Result<Vec
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
                 WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')
             RETURNING s.id, s.generation, s.owner_id, s.tenant_id, s.external_id, s.scope, s.title, s.media_type, s.content, s.metadata";
-    Ok(Started::find_by_statement(over(sql, items, [])).all(ai).await?)
+    let ai = ai.begin_worker().await?;
+    let started = Started::find_by_statement(over(sql, items, [])).all(&ai).await?;
+    ai.commit().await?;
+    Ok(started)
 }
 
 /// A source with its passages and their vectors.
@@ -78,7 +82,7 @@ pub(in crate::knowledge) async fn write(ai: &AiDb, sources: &[Prepared]) -> Resu
     if sources.is_empty() {
         return Ok(());
     }
-    let transaction = ai.begin().await?;
+    let transaction = ai.begin_worker().await?;
     let lock = "SELECT s.id, s.generation FROM ai_kb_sources s
                   JOIN unnest($1::uuid[], $2::bigint[]) AS item(id, generation) ON s.id = item.id AND s.generation = item.generation
                  WHERE s.status IN ('queued', 'processing') ORDER BY s.id FOR UPDATE OF s";
@@ -156,8 +160,9 @@ pub(in crate::knowledge) async fn mark_failed(ai: &AiDb, items: &[Item], error: 
     let sql = "UPDATE ai_kb_sources s SET status = 'failed', error = $3, updated_at = now()
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
                 WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')";
+    let ai = ai.begin_worker().await?;
     ai.execute_raw(over(sql, items, [error.into()])).await?;
-    Ok(())
+    ai.commit().await
 }
 
 /// A source that has waited for long.
@@ -179,7 +184,10 @@ pub(in crate::knowledge) async fn take_waiting(ai: &AiDb, waited: Duration) -> R
       RETURNING id, generation, job_id",
         [waited.as_secs_f64().into(), i64::try_from(SWEEP_MAX).unwrap_or(i64::MAX).into()],
     );
-    Ok(Waiting::find_by_statement(statement).all(ai).await?)
+    let ai = ai.begin_worker().await?;
+    let waiting = Waiting::find_by_statement(statement).all(&ai).await?;
+    ai.commit().await?;
+    Ok(waiting)
 }
 
 fn int(number: usize) -> i32 {

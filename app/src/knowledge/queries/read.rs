@@ -2,12 +2,12 @@
 
 use entity::ai::kb_source::{self, Column as SourceColumn, Status};
 use entity::core::citation;
-use entity::ids::{JobId, SourceId, UserId};
+use entity::ids::{JobId, SourceId, TenantId, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::auth::Audience;
-use crate::db::{AiDb, CoreDb};
+use crate::auth::{Audience, Ownership};
+use crate::db::{AiConn, AiDb, CoreDb};
 use crate::error::Result;
 use crate::web::Cursor;
 
@@ -16,6 +16,7 @@ use crate::web::Cursor;
 pub(in crate::knowledge) struct Shown {
     pub(in crate::knowledge) id: SourceId,
     pub(in crate::knowledge) owner_id: Option<UserId>,
+    pub(in crate::knowledge) tenant_id: Option<TenantId>,
     pub(in crate::knowledge) external_id: Option<String>,
     pub(in crate::knowledge) scope: String,
     pub(in crate::knowledge) title: String,
@@ -45,12 +46,13 @@ pub(in crate::knowledge) async fn list(
         let place = Expr::tuple([Expr::col("created_at"), Expr::col("id")]);
         query = query.filter(place.lt(Expr::tuple([Expr::val(at), Expr::val(id)])));
     }
+    let ai = ai.begin_for(&audience.reach()).await?;
     Ok(query
         .order_by_desc(SourceColumn::CreatedAt)
         .order_by_desc(SourceColumn::Id)
         .limit(limit + 1)
         .into_model::<Shown>()
-        .all(ai)
+        .all(&ai)
         .await?)
 }
 
@@ -60,7 +62,8 @@ pub(in crate::knowledge) async fn find(
     audience: &Audience,
     id: SourceId,
 ) -> Result<Option<Shown>> {
-    Ok(seen_by(audience).filter(SourceColumn::Id.eq(id)).into_model::<Shown>().one(ai).await?)
+    let ai = ai.begin_for(&audience.reach()).await?;
+    Ok(seen_by(audience).filter(SourceColumn::Id.eq(id)).into_model::<Shown>().one(&ai).await?)
 }
 
 fn seen_by(audience: &Audience) -> sea_orm::Select<kb_source::Entity> {
@@ -69,13 +72,15 @@ fn seen_by(audience: &Audience) -> sea_orm::Select<kb_source::Entity> {
         .filter(audience.condition())
 }
 
-/// Deletes a source with its passages. False: it is not there for this audience.
-pub(in crate::knowledge) async fn delete(ai: &AiDb, audience: &Audience, id: SourceId) -> Result<bool> {
+/// Deletes a source with its passages. False: it is not there any more.
+pub(in crate::knowledge) async fn delete(ai: &AiDb, ownership: Ownership, id: SourceId) -> Result<bool> {
+    let ai = ai.begin_for(&ownership.reach()).await?;
     let deleted = kb_source::Entity::delete_many()
-        .filter(audience.condition())
+        .filter(Expr::col("audience").eq(ownership.audience()))
         .filter(SourceColumn::Id.eq(id))
-        .exec(ai)
+        .exec(&ai)
         .await?;
+    ai.commit().await?;
     Ok(deleted.rows_affected > 0)
 }
 
@@ -93,7 +98,7 @@ pub(in crate::knowledge) async fn empty_citations(core: &CoreDb, id: SourceId) -
 
 /// The callers' own ids of sources.
 pub(in crate::knowledge) async fn external_ids(
-    ai: &AiDb,
+    ai: &impl AiConn,
     audience: &Audience,
     ids: impl IntoIterator<Item = SourceId>,
 ) -> Result<Vec<(SourceId, Option<String>)>> {

@@ -97,7 +97,7 @@ pub async fn create(
     let draft = request.into_draft(&user, state.models.embedder.as_ref())?;
     let stored = store(&state, std::slice::from_ref(&draft)).await?;
     let stored = stored.first().ok_or(Error::NotFound("memory"))?;
-    let row = queries::find_of(&state.ai, draft.ownership.audience(), stored.id).await?;
+    let row = queries::find_of(&state.ai, draft.ownership, stored.id).await?;
     let status = match stored.outcome {
         Outcome::Created => StatusCode::CREATED,
         Outcome::Updated | Outcome::Unchanged => StatusCode::OK,

@@ -62,7 +62,7 @@ async fn no_connection_is_held_while_the_model_thinks() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let mut samples = Vec::new();
     for _ in 0..20 {
-        samples.push((app.core().pool_state().in_use(), app.ai().pool_state().in_use()));
+        samples.push((app.core().pool_state().in_use(), app.state.ai.pool_state().in_use()));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(samples, vec![(0, 0); 20]);

@@ -75,7 +75,7 @@ async fn a_dead_ai_database_is_said_and_answered_without() {
     let user = app.user().await;
     learn(&app, &user, &FOUR).await;
     let conversation = user.conversation().await;
-    app.ai().pool().close().await;
+    app.state.ai.pool().close().await;
     let events = user.stream(&conversation, "beta").await;
     let info = events.iter().find(|event| event.event == "info").unwrap();
     assert_eq!(info.data["code"], "retrieval_unavailable");

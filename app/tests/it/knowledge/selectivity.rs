@@ -1,7 +1,7 @@
 //! 20,000 passages: filters that let few through, and the index that is used.
 
 use entity::ids::{TenantId, UserId};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use serde_json::{Value, json};
 use tandem::auth::Audience;
 use tandem::db::vector::{self, Nearest};
@@ -103,7 +103,8 @@ async fn plan(app: &TestApp) {
         limit: 10,
         exact_below: 5000,
     };
-    let plan = vector::explain(app.ai(), &search).await.unwrap();
+    let ai = app.state.ai.begin_for(&audience.reach()).await.unwrap();
+    let plan = vector::explain(&ai, &search).await.unwrap();
     assert!(plan.contains(INDEX), "{plan}");
 }
 

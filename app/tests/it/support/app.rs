@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use entity::core::user::Role;
+use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
 use tandem::auth::{self, NewUser};
 use tandem::config::{Env, Settings};
-use tandem::db::{AiDb, CoreDb, Databases, Purpose};
+use tandem::db::{CoreDb, Databases, Purpose};
 use tandem::jobs::Worker;
 use tandem::llm::LanguageModels;
 use tandem::state::AppState;
@@ -22,6 +23,7 @@ pub(crate) struct TestApp {
     pub(crate) state: AppState,
     pub(crate) urls: Urls,
     router: Router,
+    ai: DatabaseConnection,
     _databases: Databases,
 }
 
@@ -70,7 +72,8 @@ impl Options {
         (self.change)(&mut models);
         let state = AppState::new(settings, &databases, models).await.expect("state");
         let router = tandem::router::build(state.clone());
-        TestApp { state, urls, router, _databases: databases }
+        let ai = postgres::operator(urls.ai.as_ref().unwrap_or(&urls.core));
+        TestApp { state, urls, router, ai, _databases: databases }
     }
 }
 
@@ -90,9 +93,9 @@ impl TestApp {
         &self.state.core
     }
 
-    /// Ai.
-    pub(crate) fn ai(&self) -> &AiDb {
-        &self.state.ai
+    /// Ai, as the operator sees it: everybody's rows.
+    pub(crate) fn ai(&self) -> &DatabaseConnection {
+        &self.ai
     }
 
     /// Somebody without credentials.

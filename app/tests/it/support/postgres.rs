@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sea_orm::sqlx::{AssertSqlSafe, ConnectOptions, Executor};
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use tandem::config::{Env, Settings};
 use tandem::db::embedded::Throwaway;
 use tandem::db::{Databases, Purpose};
@@ -56,6 +57,23 @@ pub(crate) async fn migrated(layout: Layout) -> Urls {
         Layout::Dual => Urls { core: server.copy("core").await, ai: Some(server.copy("ai").await) },
         Layout::Single => Urls { core: server.copy("single").await, ai: None },
     }
+}
+
+/// A small pool that is subject to no row security, whatever its login.
+pub(crate) fn operator(url: &str) -> DatabaseConnection {
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    let pool = PgPoolOptions::new()
+        .max_connections(2)
+        .connect_lazy_with(options.disable_statement_logging().options([("tandem.actor", "worker")]));
+    SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+}
+
+/// The same database under another login.
+pub(crate) fn with_login(url: &str, user: &str, password: &str) -> String {
+    let mut url = url::Url::parse(url).expect("a URL");
+    url.set_username(user).expect("a URL that takes a login");
+    url.set_password(Some(password)).expect("a URL that takes a login");
+    url.to_string()
 }
 
 /// Empty databases of the test's own.
