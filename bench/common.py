@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -160,11 +161,10 @@ def machine():
 
 def profile():
     """Which build was measured, by where the binary lies."""
-    name = binary().parent.name
-    if name == "debug":
-        optimised = os.environ.get("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
-        return f"dev profile (workspace at opt-level {optimised}, dependencies at 2)"
-    return f"{name} profile"
+    if binary().parent.name == "release":
+        return "release profile"
+    optimised = os.environ.get("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
+    return f"dev profile (workspace at opt-level {optimised}, dependencies at 2)"
 
 
 def load_average():
@@ -207,6 +207,12 @@ class Api:
         return self.send("GET", path)
 
 
+def _usual_limit():
+    """Most systems start programs with a soft limit of 1,024 open files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard) if hard > 0 else 1024, hard))
+
+
 class Tandem:
     """A process of `tandem serve` with settings of its own; nothing is inherited."""
 
@@ -231,7 +237,9 @@ class Tandem:
         """Starts and waits until it is ready; answers the seconds that took."""
         with open(self.log, "ab") as log:
             began = time.monotonic()
-            self.child = start([binary(), "serve"], env=self.settings, cwd="/", stdout=log, stderr=log)
+            self.child = start(
+                [binary(), "serve"], env=self.settings, cwd="/", stdout=log, stderr=log, preexec_fn=_usual_limit
+            )
         while time.monotonic() - began < READY_SECONDS:
             if self.child.poll() is not None:
                 break

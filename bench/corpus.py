@@ -6,9 +6,13 @@ import random
 
 import common
 
-PIECES = 100_000
+PASSAGES = 50_000
+MEMORIES = 100_000
 QUERIES = 250
-PIECE_WORDS = 10
+# Words of a piece, and from its beginning to the next one's. Passages overlap
+# a little, as chunks do; memories are short.
+PASSAGE_WORDS, PASSAGE_STEP = 24, 20
+MEMORY_WORDS, MEMORY_STEP = 10, 10
 SETS = ("cranfield", "tatqa", "locomo", "financebench")
 BATCH = 500
 
@@ -26,7 +30,7 @@ def _demo_texts():
     texts = [path.read_text(encoding="utf-8") for path in sorted((common.ROOT / "app" / "demo").rglob("*.md"))]
     words = sorted({word for text in texts for word in text.split() if word.isalpha()})
     chance = random.Random(7)
-    texts += [" ".join(chance.choices(words, k=PIECE_WORDS)) for _ in range(PIECES)]
+    texts += [" ".join(chance.choices(words, k=PASSAGE_WORDS)) for _ in range(MEMORIES)]
     questions = ["What is " + " ".join(chance.choices(words, k=4)) + "?" for _ in range(QUERIES)]
     return texts, questions
 
@@ -39,56 +43,61 @@ def source():
     return (*_real_texts(data), "pieces of the evaluation data")
 
 
-def pieces(texts):
+def pieces(texts, length, step, most):
     """Texts cut into pieces of a few words, each once, in an order that is always the same."""
     found = {}
     for text in texts:
         words = text.replace("\0", " ").split()
-        for begin in range(0, len(words), PIECE_WORDS):
-            part = words[begin : begin + PIECE_WORDS]
-            if len(part) >= PIECE_WORDS // 2:
+        for begin in range(0, len(words), step):
+            part = words[begin : begin + length]
+            if len(part) >= length // 2:
                 found.setdefault(" ".join(part).lower(), " ".join(part))
     chosen = list(found.values())
     random.Random(7).shuffle(chosen)
-    return chosen[:PIECES]
+    return chosen[:most]
+
+
+def files():
+    """The cached files: rows of (i, content, embedding) in Postgres's own binary format."""
+    kind = "real" if common.eval_data() else "generated"
+    counts = {"passages": PASSAGES, "memories": MEMORIES, "queries": QUERIES}
+    return {name: common.bench_cache() / f"{name}-{kind}-{count}.copy" for name, count in counts.items()}
 
 
 def load(postgres):
-    """Fills bench.vectors (i, content, embedding) and bench.queries; makes the files at the first run.
+    """Fills bench.passages, bench.memories and bench.queries (i, content, embedding); embeds what is not cached.
 
     Answers what the texts are.
     """
     texts, questions, what = source()
-    chance = random.Random(11)
-    questions = chance.sample(sorted(set(questions)), min(QUERIES, len(set(questions))))
-    kind = "real" if common.eval_data() else "generated"
-    cache = common.bench_cache()
-    files = {name: cache / f"{name}-{kind}-{PIECES}.copy" for name in ("vectors", "queries")}
-    postgres.sql(
-        "CREATE EXTENSION IF NOT EXISTS vector; CREATE SCHEMA bench;"
-        "CREATE TABLE bench.vectors (i integer PRIMARY KEY, content text NOT NULL, embedding vector(384) NOT NULL);"
-        "CREATE TABLE bench.queries (LIKE bench.vectors INCLUDING ALL);"
-    )
-    if not all(path.exists() for path in files.values()):
-        _embed(pieces(texts), questions, files)
-    for name, path in files.items():
+    wanted = {
+        "queries": lambda: random.Random(11).sample(sorted(set(questions)), min(QUERIES, len(set(questions)))),
+        "passages": lambda: pieces(texts, PASSAGE_WORDS, PASSAGE_STEP, PASSAGES),
+        "memories": lambda: pieces(texts, MEMORY_WORDS, MEMORY_STEP, MEMORIES),
+    }
+    missing = {name: make() for name, make in wanted.items() if not files()[name].exists()}
+    if missing:
+        _embed(missing)
+    postgres.sql("CREATE EXTENSION IF NOT EXISTS vector; CREATE SCHEMA bench")
+    for name, path in files().items():
+        postgres.sql(f"CREATE TABLE bench.{name} (i integer PRIMARY KEY, content text NOT NULL, embedding vector(384) NOT NULL)")
         postgres.psql("-c", f"\\copy bench.{name} FROM '{path}' WITH (FORMAT binary)")
-    postgres.sql("ANALYZE bench.vectors; ANALYZE bench.queries")
+        postgres.sql(f"ANALYZE bench.{name}")
     return what
 
 
-def _embed(texts, questions, files):
+def _embed(wanted):
     """Embeds by storing memories in a Tandem of its own, which embeds what it is given and nothing else."""
     import postgres as server
 
-    common.say(f"embedding {len(texts)} texts, once; this takes minutes")
     own = server.Postgres()
     own.start()
     tandem = common.Tandem("embed", DATABASE_URL=own.url(), WORKERS=0)
     tandem.start()
     api = tandem.user("embed@bench.example")
     own.sql("DROP INDEX ix_ai_memories_embedding_hnsw")
-    for scope, contents in (("queries", questions), ("vectors", texts)):
+    for scope, contents in wanted.items():
+        common.say(f"embedding {len(contents)} {scope}, once; this takes minutes")
         for begin in range(0, len(contents), BATCH):
             items = [
                 {"content": content, "scope": scope, "external_id": str(begin + place)}
@@ -100,9 +109,9 @@ def _embed(texts, questions, files):
                 raise RuntimeError(f"a text was rejected: {wrong[0]}")
             if begin % (20 * BATCH) == 0:
                 common.say(f"{scope}: {begin + len(items)} of {len(contents)}")
-    for name, path in files.items():
-        rows = f"SELECT external_id::integer, content, embedding FROM ai_memories WHERE scope = '{name}'"
+        path = files()[scope]
         partial = path.with_suffix(".partial")
+        rows = f"SELECT external_id::integer, content, embedding FROM ai_memories WHERE scope = '{scope}'"
         own.psql("-c", f"\\copy ({rows}) TO '{partial}' WITH (FORMAT binary)")
         partial.rename(path)
     tandem.stop()
@@ -115,4 +124,4 @@ if __name__ == "__main__":
 
     mine = server.Postgres()
     mine.start()
-    print(load(mine), mine.sql("SELECT (SELECT count(*) FROM bench.vectors), (SELECT count(*) FROM bench.queries)"))
+    print(load(mine), mine.sql("SELECT (SELECT count(*) FROM bench.passages), (SELECT count(*) FROM bench.memories)"))

@@ -17,7 +17,6 @@ import common
 import corpus
 import postgres as server
 
-PASSAGES = 50_000
 TWIN_SECRET = "a secret of the bench's own, 32 bytes"
 EF_SEARCH = 200  # app/config/default.toml, hnsw_ef_search
 # What Tandem sets on its connections to ai (app/src/db/connect.rs).
@@ -65,6 +64,7 @@ class Stage:
         self.postgres.sql("VACUUM ANALYZE")
         self.queries = [json.loads(row[0]) for row in self.postgres.sql("SELECT embedding FROM bench.queries ORDER BY i")]
         self.questions = [row[0] for row in self.postgres.sql("SELECT content FROM bench.queries ORDER BY i")]
+        self.passages = int(self.postgres.sql("SELECT count(*) FROM ai_kb_documents")[0][0])
         self.memories = int(self.postgres.sql("SELECT count(*) FROM ai_memories")[0][0])
 
     @contextlib.contextmanager
@@ -77,7 +77,7 @@ class Stage:
     def _passages(self):
         owner = "(SELECT id FROM users WHERE email = 'bench@bench.example')"
         tenant = "(SELECT tenant_id FROM users WHERE email = 'bench@bench.example')"
-        rows = f"FROM bench.vectors WHERE i < {PASSAGES}"
+        rows = "FROM bench.passages"
         return f"""
             INSERT INTO ai_kb_sources (id, owner_id, tenant_id, external_id, scope, title, media_type, content, content_hash, status, documents)
             SELECT {uuid_sql("s")}, {owner}, {tenant}, 'piece-' || i, {LABEL}, '{TITLE}', 'text/plain', content,
@@ -92,7 +92,7 @@ class Stage:
         return f"""
             INSERT INTO ai_memories (id, owner_id, tenant_id, scope, external_id, content, content_hash, origin, embedding)
             SELECT {uuid_sql("m")}, {owner}, {tenant}, 'bench', 'memory-' || i, content, sha256(convert_to(content, 'UTF8')), 'user', embedding
-              FROM bench.vectors;
+              FROM bench.memories;
         """
 
     # --- Processes -----------------------------------------------------------------------
@@ -160,14 +160,13 @@ class Stage:
             """,
             database="twin",
         )
-        kind = "real" if common.eval_data() else "generated"
-        file = common.bench_cache() / f"vectors-{kind}-{corpus.PIECES}.copy"
+        file = corpus.files()["passages"]
         self.postgres.psql("-c", f"\\copy vectors FROM '{file}' WITH (FORMAT binary)", database="twin")
         self.postgres.sql(
             f"""
             INSERT INTO passages (id, owner_id, source_id, external_id, title, content, embedding)
             SELECT {uuid_sql("d")}, '{self.twin_user}', {uuid_sql("s")}, 'piece-' || i, '{TITLE}', content, embedding
-              FROM vectors WHERE i < {PASSAGES};
+              FROM vectors;
             DROP TABLE vectors;
             SET maintenance_work_mem = '512MB';
             CREATE INDEX ON passages USING hnsw (embedding vector_cosine_ops) WITH (m = 16, ef_construction = 64);

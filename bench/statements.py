@@ -7,8 +7,11 @@ import re
 STATEMENT = re.compile(r"^(?:execute [^:]*|statement): (.*)$", re.DOTALL)
 PARAMETER = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')", re.DOTALL)
 PLACE = re.compile(r"\$(\d+)")
-# Statements that only row security needs.
-REACH = re.compile(r"set_config|^\s*SET (LOCAL )?ROLE|^\s*RESET ROLE", re.IGNORECASE)
+# `SET LOCAL a = 'b'; SET LOCAL ...` is one message to the server; pgbench would
+# make one of each. As set_config in one SELECT it is one message again.
+SETTING = re.compile(r"SET LOCAL (?:(ROLE) (\w+)|([\w.]+) (?:=|TO) '([^']*)')\s*(?:;\s*)?", re.IGNORECASE)
+# What only row security needs.
+REACH = re.compile(r"set_config|^\s*SET LOCAL", re.IGNORECASE)
 
 
 def of_entries(entries):
@@ -16,7 +19,8 @@ def of_entries(entries):
     found = []
     for entry in entries:
         match = STATEMENT.match(entry.get("message", ""))
-        if match:
+        # A new connection asks once what the type vector is.
+        if match and "pg_type" not in match.group(1):
             values = {
                 int(number): None if value == "NULL" else value[1:-1].replace("''", "'")
                 for number, value in PARAMETER.findall(entry.get("detail") or "")
@@ -53,7 +57,7 @@ def scripts(folder, sequences, name, keep=lambda text: True):
                 value = values[int(match.group(1))]
                 return "NULL" if value is None else f":v{number}_{place}_{match.group(1)}"
 
-            lines.append(" ".join(PLACE.sub(variable, text).split()) + ";")
+            lines.append(" ".join(PLACE.sub(variable, as_one(text)).split()) + ";")
             for key, value in values.items():
                 if value is not None:
                     arguments += ["-D", f"v{number}_{place}_{key}={value}"]
@@ -62,6 +66,14 @@ def scripts(folder, sequences, name, keep=lambda text: True):
         path.chmod(0o644)
         arguments += ["-f", path]
     return arguments
+
+
+def as_one(text):
+    """Settings as one statement; anything else as it is."""
+    if not SETTING.sub("", text).strip():
+        calls = [f"set_config('{role or name}', '{who or value}', true)" for role, who, name, value in SETTING.findall(text)]
+        return "SELECT " + ", ".join(calls).replace("'ROLE'", "'role'")
+    return text
 
 
 def without_reach(text):

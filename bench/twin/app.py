@@ -160,7 +160,7 @@ async def search(request: SearchRequest, user: Me, db: Db) -> SearchResult:
                 title=row.title,
                 content=row.content,
                 similarity=1 - row.distance,
-                metadata=row.metadata,
+                metadata=row.meta,
             )
             for row in await db.execute(statement)
         ]

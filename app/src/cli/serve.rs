@@ -23,6 +23,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self, settings: Settings) -> Result<()> {
         let stop = stop_signal()?;
+        server::open_files::raise_limit();
         if self.demo {
             seed::refuse_in_production(&settings)?;
         }

@@ -7,6 +7,7 @@
 mod connect;
 pub mod embedded;
 mod handle;
+mod large;
 mod lock;
 pub mod migrate;
 mod preflight;
@@ -19,4 +20,5 @@ pub mod vector;
 pub use connect::{Databases, Mode};
 pub use embedded::Purpose;
 pub use handle::{Ai, AiConn, AiDb, AiTx, Core, CoreConn, CoreDb, CoreTx, PoolState};
+pub use large::LargeFilters;
 pub use reach::Reach;
