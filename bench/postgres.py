@@ -16,7 +16,6 @@ USER = "tandem"
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": 200,
-    "shared_buffers": "128MB",
     "maintenance_work_mem": "256MB",
     "wal_level": "minimal",
     "max_wal_senders": 0,
@@ -30,6 +29,12 @@ SETTINGS = {
     "log_rotation_age": 0,
     "log_rotation_size": 0,
 }
+
+
+def shared_buffers():
+    """An eighth of the memory, as the embedded server does (app/src/db/embedded/memory.rs)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024 // 1024
+    return f"{min(max(total // 8, 128), 1024)}MB"
 
 
 def installation():
@@ -61,7 +66,7 @@ class Postgres:
              "--locale=C.UTF-8", "--no-sync", "--data-checksums"],
             cwd="/", **self.who,
         )  # fmt: skip
-        flags = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        flags = [part for name, value in {**SETTINGS, "shared_buffers": shared_buffers()}.items() for part in ("-c", f"{name}={value}")]
         log = open(common.bench_cache() / "postgres.log", "ab")
         self.child = common.start(
             [self.bin / "postgres", "-D", self.data, "-k", self.folder, *flags], stdout=log, stderr=log, cwd="/", **self.who
