@@ -55,7 +55,7 @@ def main():
     print(f"Machine: {common.machine()}; load average at the end {common.load_average()}")
     print(f"Build: {common.profile()}")
     if stage:
-        print(f"Data: {stage.passages:,} passages and {stage.memories:,} memories of one user, 384 dimensions, {stage.what}; ef_search {scene.EF_SEARCH}")
+        print(f"Data: {stage.passages:,} passages and {stage.memories:,} memories of one user, 384 dimensions, {stage.what}")
         print("Tandem, twin (one worker) and pgbench use one Postgres over a unix socket, one after the other; medians of three rounds.")
     print("\n" + table.render(rows))
     return 1 if failures else 0

@@ -10,12 +10,8 @@ from table import Row, at_least, at_most
 SEQUENCES = 50
 ROUNDS = 3
 MANY = 16
-RECALL_QUERIES = 200
-LIMIT = 10
 # Seconds at the beginning of each measurement that do not count.
 WARM = 1
-# Distances of equal vectors differ in the last digits.
-SAME = 1e-6
 
 
 class Pgbench:
@@ -30,7 +26,7 @@ class Pgbench:
             old.unlink()
         printed = self.stage.postgres.pgbench(
             "-M", "prepared", "-c", connections, "-j", min(connections, 2), "-T", int(seconds) + WARM, "-l", *self.arguments,
-            options=scene.AI_OPTIONS,
+            options=self.stage.ai_options(),
         )  # fmt: skip
         done = []
         for file in self.stage.postgres.folder.glob("pgbench_log*"):
@@ -52,7 +48,7 @@ def percentile(values, share):
 
 def sequences(stage, path, extra=None):
     """The first queries as bodies, and what Tandem sends to Postgres for each."""
-    bodies = [{"embedding": query, "limit": LIMIT, **(extra or {})} for query in stage.queries[:SEQUENCES]]
+    bodies = [{"embedding": query, "limit": scene.LIMIT, **(extra or {})} for query in stage.queries[:SEQUENCES]]
     captured = statements.capture(stage.postgres, [lambda body=body: stage.api.post(path, body) for body in bodies])
     return bodies, captured
 
@@ -65,6 +61,7 @@ def describe(sequence):
 
 def service(stage, seconds):
     """The search service beside pgbench with the same statements, and beside the twin."""
+    stage.sharpen("ai_kb_documents")
     bodies, captured = sequences(stage, "/knowledge/search")
     for text, _ in captured[1]:
         common.say(" ".join(text.split())[:300])
@@ -87,7 +84,7 @@ def service(stage, seconds):
     cpu, is_cpu = at_most(full["tandem_cpu"] / full["twin_cpu"], 1 / 8)
     secured = best["pgbench_p50"] / best["bare_p50"]
     return [
-        Row("search service, 1 connection: p50", "<= 1.25 x pgbench, same statements",
+        Row(f"search service, ef_search {stage.ef_search}, 1 connection: p50", "<= 1.25 x pgbench, same statements",
             f"{best['tandem_p50']:.2f} ms; pgbench {best['pgbench_p50']:.2f} ms; twin {best['twin_p50']:.2f} ms", p50, is_p50),
         Row(f"search service, {MANY} connections: throughput", ">= 0.8 x pgbench, same statements",
             f"{full['tandem_rate']:.0f}/s; pgbench {full['pgbench_rate']:.0f}/s; twin {full['twin_rate']:.0f}/s", rate, is_rate),
@@ -121,29 +118,14 @@ def _round(stage, file, same, bare, connections, seconds):
     return found
 
 
-def exact(stage, table, condition, count=RECALL_QUERIES):
-    """The distance of the tenth nearest row for each query, all rows compared."""
-    rows = stage.postgres.sql(
-        f"""
-        SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off;
-        SELECT q.i, n.ids, n.distances FROM bench.queries AS q CROSS JOIN LATERAL (
-            SELECT json_agg(id ORDER BY distance), json_agg(distance ORDER BY distance) FROM (
-                SELECT id, embedding <=> q.embedding AS distance FROM {table} WHERE {condition}
-                 ORDER BY embedding <=> q.embedding LIMIT {LIMIT}) AS nearest) AS n (ids, distances)
-         WHERE q.i < {count} ORDER BY q.i
-        """
-    )
-    return [(json.loads(row[1]), json.loads(row[2])) for row in rows]
-
-
 def recall(stage, path, table, key, condition="true", extra=None):
     """(mean recall@10 against exact search, whether every page was full)."""
-    truth = exact(stage, table, condition)
+    truth = stage.exact(table, condition)
     total, full = 0.0, True
     for query, (ids, distances) in zip(stage.queries, truth):
-        hits = stage.api.post(path, {"embedding": query, "limit": LIMIT, **(extra or {})})["hits"]
+        hits = stage.api.post(path, {"embedding": query, "limit": scene.LIMIT, **(extra or {})})["hits"]
         full &= len(hits) == len(ids)
-        farthest = distances[-1] + SAME
+        farthest = distances[-1] + scene.SAME
         good = sum(hit[key] in ids or 1 - hit["similarity"] <= farthest for hit in hits)
         total += good / len(ids)
     return total / len(truth), full
@@ -151,22 +133,24 @@ def recall(stage, path, table, key, condition="true", extra=None):
 
 def recalls(stage):
     """recall@10 at every selectivity."""
+    stage.sharpen("ai_kb_documents")
     rows = []
     cases = [("unfiltered", "true", None)]
     cases += [(f"filter of {share:.1%}", f"scope = '{label}'", {"scopes": [label]}) for label, share in scene.LABELS.items()]
     for name, condition, extra in cases:
         found, full = recall(stage, "/knowledge/search", "ai_kb_documents", "document_id", condition, extra)
         pages = "pages full" if full else "PAGES SHORT"
-        rows.append(Row(f"recall@10 against exact, {name}", ">= .99, pages full", f"{found:.4f}, {pages}", "", found >= 0.99 and full))
+        rows.append(Row(f"recall@10 against exact, {name}, ef_search {stage.ef_search}", ">= .99, pages full", f"{found:.4f}, {pages}", "", found >= 0.99 and full))
     return rows
 
 
 def memory(stage, seconds):
     """Memory search, one user's rows, with the vector given and with the query embedded."""
+    stage.sharpen("ai_memories")
     found, full = recall(stage, "/memories/search", "ai_memories", "id")
-    vectors = stage.bodies("memory", [{"embedding": query, "limit": LIMIT} for query in stage.queries])
-    words = stage.bodies("questions", [{"query": question, "limit": LIMIT} for question in stage.questions])
-    rows = [Row(f"memory search, {stage.memories:,} rows of one user: recall@10", ">= .99, pages full",
+    vectors = stage.bodies("memory", [{"embedding": query, "limit": scene.LIMIT} for query in stage.queries])
+    words = stage.bodies("questions", [{"query": question, "limit": scene.LIMIT} for question in stage.questions])
+    rows = [Row(f"memory search, {stage.memories:,} rows of one user, ef_search {stage.ef_search}: recall@10", ">= .99, pages full",
                 f"{found:.4f}, {'pages full' if full else 'PAGES SHORT'}", "", found >= 0.99 and full)]  # fmt: skip
     for name, file, bar in (("vector given", vectors, 5.0), ("query embedded", words, 15.0)):
         options = {"connections": 1, "seconds": seconds, "warmup": 1}

@@ -18,12 +18,13 @@ import corpus
 import postgres as server
 
 TWIN_SECRET = "a secret of the bench's own, 32 bytes"
-EF_SEARCH = 200  # app/config/default.toml, hnsw_ef_search
-# What Tandem sets on its connections to ai (app/src/db/connect.rs).
-AI_OPTIONS = (
-    f"-c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search={EF_SEARCH} -c plan_cache_mode=force_custom_plan"
-    " -c statement_timeout=60000"
-)
+# The default (app/config/default.toml, hnsw_ef_search), and what is tried when recall is below its bar with it.
+EF_SEARCH = (300, 400, 600, 800, 1000)
+RECALL = 0.99
+RECALL_QUERIES = 200
+LIMIT = 10
+# Distances of equal vectors differ in the last digits.
+SAME = 1e-6
 TITLE = "Document"
 # Labels of the filters: their share of the rows.
 LABELS = {"ten": 0.1, "one": 0.01, "tenth": 0.001}
@@ -49,6 +50,7 @@ class Stage:
         self.provider = None
         self.tandem = self.twin = self.api = None
         self.what = ""
+        self.ef_search = EF_SEARCH[0]
 
     # --- Data -----------------------------------------------------------------------------
 
@@ -95,6 +97,44 @@ class Stage:
               FROM bench.memories;
         """
 
+    # --- Recall ------------------------------------------------------------------------------
+
+    def exact(self, table, condition="true"):
+        """The ids and distances of the ten nearest rows for each query, all rows compared."""
+        rows = self.postgres.sql(
+            "SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off;"
+            + self._nearest(table, condition)
+        )
+        return [(json.loads(ids), json.loads(distances)) for ids, distances in rows]
+
+    def _nearest(self, table, condition):
+        return f"""
+            SELECT n.* FROM bench.queries AS q CROSS JOIN LATERAL (
+                SELECT json_agg(id ORDER BY distance), json_agg(distance ORDER BY distance) FROM (
+                    SELECT id, embedding <=> q.embedding AS distance FROM {table} WHERE {condition}
+                     ORDER BY embedding <=> q.embedding LIMIT {LIMIT}) AS nearest) AS n
+             WHERE q.i < {RECALL_QUERIES} ORDER BY q.i"""
+
+    def sharpen(self, table):
+        """Restarts Tandem with the smallest ef_search at which recall over this table meets its bar."""
+        truth = self.exact(table)
+        for self.ef_search in EF_SEARCH:
+            rows = self.postgres.sql(f"SET hnsw.ef_search = {self.ef_search}; SET enable_seqscan = off;" + self._nearest(table, "true"))
+            found = 0.0
+            for (_, distances), (_, exact) in zip(rows, truth):
+                found += sum(distance <= exact[-1] + SAME for distance in json.loads(distances)) / len(exact)
+            common.say(f"{table}: recall@10 {found / len(truth):.4f} at ef_search {self.ef_search}")
+            if found / len(truth) >= RECALL:
+                break
+        self.start_tandem(WORKERS=0, TANDEM__KNOWLEDGE__HNSW_EF_SEARCH=self.ef_search)
+
+    def ai_options(self):
+        """What Tandem sets on its connections to ai (app/src/db/connect.rs)."""
+        return (
+            f"-c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search={self.ef_search}"
+            " -c plan_cache_mode=force_custom_plan -c statement_timeout=60000"
+        )
+
     # --- Processes -----------------------------------------------------------------------
 
     def start_tandem(self, **settings):
@@ -126,7 +166,7 @@ class Stage:
             "TWIN_SOCKET_DIR": str(self.postgres.folder),
             "TWIN_SECRET": TWIN_SECRET,
             "TWIN_PROVIDER": self.start_provider(),
-            "TWIN_EF_SEARCH": str(EF_SEARCH),
+            "TWIN_EF_SEARCH": str(self.ef_search),
         }
         with open(common.bench_cache() / "twin.log", "ab") as log:
             self.twin = common.start(

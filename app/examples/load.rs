@@ -91,7 +91,8 @@ fn requests(options: &Options) -> Result<Vec<Vec<u8>>> {
     let bearer = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     let accept = if options.first.is_some() { "text/event-stream" } else { "application/json" };
     let head = |method: &str, rest: &str| {
-        format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{bearer}Accept: {accept}\r\n{rest}\r\n").into_bytes()
+        format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{bearer}Accept: {accept}\r\n{rest}\r\n")
+            .into_bytes()
     };
     let Some(file) = &options.bodies else { return Ok(vec![head("GET", "")]) };
     let bodies = std::fs::read_to_string(file)?;
@@ -168,11 +169,7 @@ async fn open_loop(options: &Arc<Options>, requests: &Arc<Vec<Vec<u8>>>, rate: f
     Ok(report(&answers, &failures, begin.elapsed().as_secs_f64()))
 }
 
-async fn exchange(
-    options: &Options,
-    connection: &mut Option<Connection>,
-    request: &[u8],
-) -> Result<Answer> {
+async fn exchange(options: &Options, connection: &mut Option<Connection>, request: &[u8]) -> Result<Answer> {
     let started = Instant::now();
     timeout(Duration::from_secs_f64(options.limit), async {
         if connection.is_none() {
