@@ -66,6 +66,26 @@ pub enum Error {
         id: Option<uuid::Uuid>,
     },
 
+    /// 410: it was there once and never comes back.
+    #[error("{detail}")]
+    Gone {
+        /// Machine-readable reason.
+        code: &'static str,
+        /// For a developer to read.
+        detail: String,
+    },
+
+    /// 429: too often of late.
+    #[error("{detail}")]
+    TooMany {
+        /// Machine-readable reason.
+        code: &'static str,
+        /// For a developer to read.
+        detail: String,
+        /// Seconds until it may be tried again.
+        retry_after_s: u64,
+    },
+
     /// 413: the body is larger than the limit.
     #[error("the body is larger than the limit of {limit_bytes} bytes")]
     TooLarge {
@@ -214,9 +234,9 @@ fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
         | Driver::PoolTimedOut
         | Driver::PoolClosed
         | Driver::WorkerCrashed => true,
-        // 08: connection failures. 57P: the server is stopping or starting.
+        // 08: connection failures. 53: no disk, memory or connection left. 57P: the server is stopping or starting.
         Driver::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+            error.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
         }
         _ => false,
     }

@@ -12,6 +12,7 @@ pub mod telemetry;
 pub mod db;
 pub mod jobs;
 pub mod llm;
+pub mod parse;
 pub mod web;
 // Tier 2
 pub mod state;
@@ -25,6 +26,8 @@ pub mod memory;
 pub mod feedback;
 // Tier 7
 pub mod chat;
+// Tier 8
+pub mod admin;
 // Tier 9
 pub mod cli;
 pub mod router;

@@ -4,6 +4,9 @@
 //! the OpenAPI document cannot disagree. Everything needs a user but the
 //! [`PUBLIC`] list.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
@@ -18,12 +21,14 @@ use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
 use crate::auth::Gate;
+use crate::config::Network;
 use crate::error::{CanFail, Error};
 use crate::server::health;
 use crate::state::AppState;
+use crate::web::client;
 use crate::web::extract::BodyLimit;
 use crate::web::problem::REQUEST_ID;
-use crate::{auth, chat, conversation, feedback, knowledge, memory};
+use crate::{admin, auth, chat, conversation, feedback, knowledge, memory};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -39,12 +44,18 @@ pub const PUBLIC: &[&str] = &[
     "/api/v1/auth/login",
     "/api/v1/auth/refresh",
     "/api/v1/auth/logout",
+    "/api/v1/setup",
+    "/setup",
     "/openapi.json",
     "/docs",
     "/docs/",
     "/docs/{*rest}",
 ];
 
+const IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
+/// How long a browser may remember that it may ask.
+const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 #[derive(OpenApi)]
@@ -66,6 +77,17 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::http::refresh))
         .routes(routes!(auth::http::logout))
         .routes(routes!(auth::http::me))
+        .routes(routes!(auth::http::setup::set_up))
+        .routes(routes!(auth::http::api_keys::create, auth::http::api_keys::list))
+        .routes(routes!(
+            auth::http::api_keys::read,
+            auth::http::api_keys::rename,
+            auth::http::api_keys::delete
+        ))
+        .routes(routes!(admin::users::list))
+        .routes(routes!(admin::users::read, admin::users::change))
+        .routes(routes!(admin::invitations::create, admin::invitations::list))
+        .routes(routes!(admin::invitations::delete))
         .routes(routes!(conversation::http::create, conversation::http::list))
         .routes(routes!(conversation::http::read, conversation::http::rename, conversation::http::delete))
         .routes(routes!(conversation::http::messages))
@@ -113,15 +135,18 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
-    let gate = Gate { state: state.clone(), public: PUBLIC };
+    let gate = Gate { state: state.clone(), public: PUBLIC, base: BASE };
+    let proxies: Arc<[Network]> = state.settings.http.trusted_proxies.clone().into();
     routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/api/health", axum::routing::get(health::health))
         .route("/api/v1/health", axum::routing::get(health::health))
+        .route("/setup", axum::routing::post(auth::http::setup::set_up))
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(gate, auth::require_user))
         .layer(DefaultBodyLimit::max(limit))
         .layer(axum::Extension(BodyLimit(limit)))
+        .layer(from_fn_with_state(proxies, client::identify))
         .layer(cors(&state))
         .layer(from_fn(identified))
         .with_state(state)
@@ -156,7 +181,8 @@ fn is_harmless(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The configured origins; while embedded, any page of this machine.
+/// The configured origins, exactly; while embedded, any page of this machine.
+/// Never with credentials: nothing here is authenticated by a cookie.
 fn cors(state: &AppState) -> CorsLayer {
     let configured = &state.settings.http.cors_origins;
     let origins = if configured.is_empty() && state.settings.is_embedded() {
@@ -171,8 +197,15 @@ fn cors(state: &AppState) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
-        .expose_headers([REQUEST_ID_HEADER])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            IDEMPOTENCY_KEY_HEADER,
+            LAST_EVENT_ID_HEADER,
+        ])
+        .expose_headers([REQUEST_ID_HEADER, header::RETRY_AFTER])
+        .max_age(PREFLIGHT_AGE)
 }
 
 fn is_loopback_origin(origin: &HeaderValue) -> bool {

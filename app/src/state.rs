@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::db::{AiDb, CoreDb, Databases, LargeFilters, Mode, settings};
 use crate::error::{Context, Result};
 use crate::llm::LanguageModels;
+use crate::parse::Slots;
 use crate::web::live::LiveLogs;
 
 /// The application's shared state.
@@ -30,6 +31,8 @@ pub struct AppState {
     pub models: LanguageModels,
     /// Signs tokens; the same on every replica.
     pub signing_key: Arc<SecretSlice<u8>>,
+    /// How many files are received and parsed at once.
+    pub slots: Slots,
     /// Turns running in this process.
     pub live: LiveLogs,
     /// What searches learned about their filters.
@@ -44,6 +47,7 @@ impl AppState {
     /// Assembles the state over migrated databases.
     pub async fn new(settings: Arc<Settings>, databases: &Databases, models: LanguageModels) -> Result<Self> {
         let signing_key = Arc::new(signing_key(&settings, &databases.core).await?);
+        let slots = Slots::new(&settings.files);
         Ok(Self {
             settings,
             core: databases.core.clone(),
@@ -51,6 +55,7 @@ impl AppState {
             mode: databases.mode,
             models,
             signing_key,
+            slots,
             live: LiveLogs::default(),
             large_filters: LargeFilters::default(),
             tasks: TaskTracker::new(),
@@ -67,7 +72,7 @@ impl AppState {
 
 /// `JWT_SECRET`, or a random key made once and kept in core, so that tokens
 /// survive restarts and replicas agree.
-async fn signing_key(settings_: &Settings, core: &CoreDb) -> Result<SecretSlice<u8>> {
+pub async fn signing_key(settings_: &Settings, core: &CoreDb) -> Result<SecretSlice<u8>> {
     if let Some(secret) = &settings_.auth.jwt_secret {
         return Ok(secret.expose_secret().as_bytes().to_vec().into());
     }

@@ -54,6 +54,14 @@ id_type!(
     RefreshTokenId
 );
 id_type!(
+    /// An API key (core).
+    ApiKeyId
+);
+id_type!(
+    /// An invitation (core).
+    InvitationId
+);
+id_type!(
     /// A conversation (core).
     ConversationId
 );

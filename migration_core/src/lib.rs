@@ -10,6 +10,8 @@ use sea_orm_migration::prelude::*;
 mod m20261121_000001_accounts;
 mod m20261121_000002_chat;
 mod m20261121_000003_jobs;
+mod m20261121_000010_access;
+mod m20261121_000014_citation_pages;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_accounts::Migration),
             Box::new(m20261121_000002_chat::Migration),
             Box::new(m20261121_000003_jobs::Migration),
+            Box::new(m20261121_000010_access::Migration),
+            Box::new(m20261121_000014_citation_pages::Migration),
         ]
     }
 

@@ -34,16 +34,21 @@ struct Claims {
 
 /// A token that lets its bearer act as `user` for `ACCESS_TOKEN_TTL`.
 pub fn access_token(state: &AppState, user: &CurrentUser) -> Result<String> {
+    sign_access_token(&state.signing_key, state.settings.auth.access_token_ttl_s, user)
+}
+
+/// The same for who has the signing key but no state: the command line.
+pub fn sign_access_token(signing_key: &SecretSlice<u8>, ttl_s: u64, user: &CurrentUser) -> Result<String> {
     let now = jsonwebtoken::get_current_timestamp();
     let claims = Claims {
         iss: ISSUER.to_owned(),
         aud: AUDIENCE.to_owned(),
         sub: user.id.0,
         iat: now,
-        exp: now + state.settings.auth.access_token_ttl_s,
+        exp: now + ttl_s,
         jti: Uuid::now_v7(),
     };
-    let key = keys::derive(&state.signing_key, Purpose::AccessToken)?;
+    let key = keys::derive(signing_key, Purpose::AccessToken)?;
     let key = EncodingKey::from_secret(key.expose_secret());
     jsonwebtoken::encode(&Header::new(ALGORITHM), &claims, &key).context("signing an access token")
 }

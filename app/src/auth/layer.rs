@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::{CurrentUser, access, login, queries};
+use super::{CurrentUser, access, api_keys, login, queries, scope};
 use crate::error::{Error, Result};
 use crate::state::AppState;
 
@@ -16,10 +16,13 @@ pub struct Gate {
     pub state: AppState,
     /// The routes that need no user, as they are registered.
     pub public: &'static [&'static str],
+    /// Where the API lives: what follows it tells which scope a key needs.
+    pub base: &'static str,
 }
 
 /// Lets a request pass when its route is public, or when it carries a valid
-/// access token of an active user, who becomes its [`CurrentUser`].
+/// access token, or an API key with the scope the route needs, of an active
+/// user, who becomes its [`CurrentUser`].
 ///
 /// The user is read on every request, so that disabling an account, a new role
 /// or a deletion bites on the next one. A path without a route is 404 for
@@ -33,7 +36,14 @@ pub async fn require_user(
     let route = route.ok_or(Error::NotFound("route"))?;
     if !gate.public.contains(&route.as_str()) {
         let token = bearer(request.headers())?;
-        let user = authenticate(&gate.state, token).await?;
+        let user = if token.starts_with(api_keys::PREFIX) {
+            // A route outside the API has no scope, so no key opens it.
+            let path = route.as_str().strip_prefix(gate.base).unwrap_or_default();
+            let needs = scope::needs(request.method(), path);
+            api_keys::authenticate(&gate.state.core, token, needs).await?
+        } else {
+            authenticate(&gate.state, token).await?
+        };
         request.extensions_mut().insert(user);
     }
     Ok(next.run(request).await)

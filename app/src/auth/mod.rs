@@ -1,14 +1,19 @@
 //! Who is asking, and what they may touch.
 //!
 //! A log-in gives a short-lived access token (a JWT, checked without a session
-//! store) and a refresh token (a random secret, kept as a hash). The layer
-//! [`require_user`] stands in front of every route; a handler that has a
-//! [`CurrentUser`] or an [`AdminUser`] has proof.
+//! store) and a refresh token (a random secret, kept as a hash); programs use
+//! API keys with scopes. The layer [`require_user`] stands in front of every
+//! route; a handler that has a [`CurrentUser`] or an [`AdminUser`] has proof.
+//! Accounts come from the setup (the first administrator), registration,
+//! invitations and the command line.
 
 mod access;
+mod accounts;
+mod api_keys;
 mod audience;
 mod email;
 pub mod http;
+mod invitations;
 mod keys;
 mod layer;
 mod login;
@@ -16,15 +21,24 @@ mod password;
 mod queries;
 mod refresh;
 mod register;
+mod scope;
 mod set_password;
+mod setup;
+mod sweep;
+mod throttle;
 mod user;
 
-pub use access::access_token;
+pub use access::{access_token, sign_access_token};
+pub use accounts::{
+    AccountChange, change_account, find_account, find_account_by_email, list_accounts, require_other_admin,
+};
 pub use audience::{Audience, Ownership};
+pub use invitations::{NewInvitation, delete_invitation, invite, list_invitations};
 pub use layer::{Gate, require_user};
 pub use password::generate_password;
 pub use queries::find_user_by_email;
-pub use refresh::delete_expired;
 pub use register::{NewUser, create_user, require_registration_open};
 pub use set_password::set_password;
+pub use setup::setup_token;
+pub use sweep::delete_expired;
 pub use user::{AdminUser, CurrentUser};

@@ -4,12 +4,13 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::password_hash::{PasswordHash as PhcHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use entity::core::user::PasswordHash;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Context, Error, Result};
 
@@ -38,6 +39,12 @@ static CORES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     Arc::new(Semaphore::new(cores))
 });
 
+/// The right to hash one password: there are as many as cores.
+#[derive(Debug)]
+pub(super) struct Turn(
+    #[expect(dead_code, reason = "held, and given back when it is dropped")] OwnedSemaphorePermit,
+);
+
 /// A random password of 20 characters.
 pub fn generate_password() -> SecretString {
     let mut rng = rand::rng();
@@ -49,25 +56,25 @@ pub fn generate_password() -> SecretString {
 }
 
 /// The PHC string to store.
-pub(super) async fn hash(password: &SecretString) -> Result<String> {
+pub(super) async fn hash(password: &SecretString) -> Result<PasswordHash> {
     let password = password.clone();
-    on_a_core(move || {
+    on_a_core(turn().await?, move || {
         let mut salt = [0_u8; 16];
         rand::rng().fill_bytes(&mut salt);
         let salt = SaltString::encode_b64(&salt).map_err(unusable)?;
         let hash = argon2()?.hash_password(password.expose_secret().as_bytes(), &salt).map_err(unusable)?;
-        Ok(hash.to_string())
+        Ok(PasswordHash(hash.to_string()))
     })
     .await
 }
 
 /// Whether the password is the one behind `hash`. Without a hash the work is
 /// the same and the answer is no.
-pub(super) async fn verify(password: &SecretString, hash: Option<String>) -> Result<bool> {
+pub(super) async fn verify(turn: Turn, password: &SecretString, hash: Option<PasswordHash>) -> Result<bool> {
     let password = password.clone();
-    on_a_core(move || {
-        let stored = hash.as_deref().unwrap_or(DUMMY_HASH);
-        let stored = PasswordHash::new(stored).map_err(unusable)?;
+    on_a_core(turn, move || {
+        let stored = hash.as_ref().map_or(DUMMY_HASH, |hash| hash.0.as_str());
+        let stored = PhcHash::new(stored).map_err(unusable)?;
         let matches = argon2()?.verify_password(password.expose_secret().as_bytes(), &stored).is_ok();
         Ok(matches && hash.is_some())
     })
@@ -93,9 +100,8 @@ pub(super) fn is_bounded(password: &SecretString, _: &()) -> garde::Result {
     Err(garde::Error::new(format!("must have at most {CHARACTERS_MAX} characters")))
 }
 
-/// Runs work that takes a whole core. The permit goes with the work, because
-/// the work goes on when whoever asked for it has left.
-async fn on_a_core<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+/// Waits for a core to hash on.
+pub(super) async fn turn() -> Result<Turn> {
     let permit = tokio::time::timeout(WAIT_MAX, Arc::clone(&CORES).acquire_owned())
         .await
         .map_err(|_| Error::Unavailable {
@@ -104,9 +110,18 @@ async fn on_a_core<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 
             source: None,
         })?
         .context("waiting for a core")?;
+    Ok(Turn(permit))
+}
+
+/// Runs work that takes a whole core. The turn goes with the work, because
+/// the work goes on when whoever asked for it has left.
+async fn on_a_core<T: Send + 'static>(
+    turn: Turn,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(move || {
         let result = work();
-        drop(permit);
+        drop(turn);
         result
     })
     .await
@@ -131,18 +146,19 @@ mod tests {
     async fn a_password_opens_only_its_own_hash() {
         let password = generate_password();
         let stored = hash(&password).await.unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(verify(&password, Some(stored.clone())).await.unwrap());
-        assert!(!verify(&generate_password(), Some(stored)).await.unwrap());
+        assert!(stored.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_eq!(format!("{stored:?}"), "PasswordHash(hidden)");
+        assert!(verify(turn().await.unwrap(), &password, Some(stored.clone())).await.unwrap());
+        assert!(!verify(turn().await.unwrap(), &generate_password(), Some(stored)).await.unwrap());
     }
 
     #[tokio::test]
     async fn the_dummy_costs_the_same_and_opens_to_nobody() {
-        let dummy = PasswordHash::new(DUMMY_HASH).unwrap();
+        let dummy = PhcHash::new(DUMMY_HASH).unwrap();
         let params = Params::try_from(&dummy).unwrap();
         assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (MEMORY_KIB, PASSES, LANES));
         assert_eq!(dummy.hash.unwrap().len(), Params::DEFAULT_OUTPUT_LEN);
-        assert!(!verify(&"".into(), None).await.unwrap());
+        assert!(!verify(turn().await.unwrap(), &"".into(), None).await.unwrap());
     }
 
     #[test]

@@ -11,15 +11,12 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entity::core::{refresh_token, user};
 use entity::ids::{RefreshTokenId, UserId};
-use rand::Rng;
 use sea_orm::sea_query::{Expr, LockType, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DeriveActiveEnum, EntityTrait, EnumIter, FromQueryResult,
-    QueryFilter, QuerySelect, Statement,
+    ColumnTrait, DbBackend, DeriveActiveEnum, EntityTrait, EnumIter, FromQueryResult, QueryFilter,
+    QuerySelect, Statement,
 };
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
@@ -29,11 +26,6 @@ use super::{CurrentUser, login};
 use crate::db::{CoreConn, CoreDb, CoreTx};
 use crate::error::{Error, Result};
 use crate::state::AppState;
-
-/// Rows a statement of [`delete_expired`].
-const SWEEP_BATCH: i64 = 1_000;
-/// Statements a run of it; the next run goes on.
-const SWEEP_BATCHES_MAX: u32 = 100;
 
 /// Where a stored token is in its life, by the database's clock. Not `now()`:
 /// that is when the transaction began, before it waited for the lock.
@@ -65,12 +57,23 @@ struct Presented {
     stage: Stage,
 }
 
-/// A session begins: the first token of a new family.
-pub(super) async fn start(state: &AppState, user: UserId) -> Result<SecretString> {
-    let mut bytes = [0_u8; 32];
-    rand::rng().fill_bytes(&mut bytes);
-    let token = SecretString::from(URL_SAFE_NO_PAD.encode(bytes));
-    insert(state, &state.core, user, Uuid::now_v7(), &token).await?;
+/// A session begins: the first token of a new family. `user` is the row whose
+/// password was checked; 401 when the password or the account has changed since,
+/// so that no session outlives what should have ended it.
+pub(super) async fn start(state: &AppState, user: &user::Model) -> Result<SecretString> {
+    let token = SecretString::from(keys::random_token());
+    let tx = state.core.begin().await?;
+    let now = user::Entity::find_by_id(user.id)
+        .lock(LockType::NoKeyUpdate)
+        .one(&tx)
+        .await?
+        .filter(|now| now.password_hash == user.password_hash)
+        .ok_or_else(login::invalid_credentials)?;
+    if !now.is_active {
+        return Err(login::account_disabled());
+    }
+    insert(state, &tx, user.id, Uuid::now_v7(), &token).await?;
+    tx.commit().await?;
     Ok(token)
 }
 
@@ -125,28 +128,6 @@ pub(super) async fn end_all(tx: &CoreTx, user: UserId) -> Result<()> {
     revoke(tx, refresh_token::Column::UserId.eq(user)).await
 }
 
-/// Housekeeping: deletes expired refresh tokens, at most 100,000 a call, in batches
-/// that stand in nobody's way. Answers how many; any number of replicas may
-/// call it at once.
-pub async fn delete_expired(core: &CoreDb) -> Result<u64> {
-    let mut deleted = 0;
-    for _ in 0..SWEEP_BATCHES_MAX {
-        let statement = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            "DELETE FROM refresh_tokens WHERE id IN (
-                 SELECT id FROM refresh_tokens WHERE expires_at <= now()
-                  ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
-            [SWEEP_BATCH.into()],
-        );
-        let batch = core.execute_raw(statement).await?.rows_affected();
-        deleted += batch;
-        if batch < SWEEP_BATCH.unsigned_abs() {
-            break;
-        }
-    }
-    Ok(deleted)
-}
-
 /// The stored token and its user, whose sessions nobody else changes until the
 /// transaction ends. NO KEY UPDATE: other tables may go on referring to the user.
 async fn lock(tx: &CoreTx, token: &SecretString) -> Result<Option<(user::Model, Presented)>> {
@@ -175,8 +156,7 @@ async fn lock(tx: &CoreTx, token: &SecretString) -> Result<Option<(user::Model, 
 
 fn successor(state: &AppState, token: &SecretString) -> Result<SecretString> {
     let key = keys::derive(&state.signing_key, Purpose::RefreshToken)?;
-    let bytes = keys::hmac(&key, token.expose_secret().as_bytes())?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes).into())
+    Ok(keys::encode(&keys::hmac(&key, token.expose_secret().as_bytes())?).into())
 }
 
 /// The ORM has no expressions in an insert, and expiry is the database's clock.

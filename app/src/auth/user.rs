@@ -50,7 +50,7 @@ impl From<user::Model> for CurrentUser {
 }
 
 pub(super) fn missing_token() -> Error {
-    Error::unauthenticated("missing_token", "send the header Authorization: Bearer <access token>")
+    Error::unauthenticated("missing_token", "send the header Authorization: Bearer <access token or API key>")
 }
 
 /// A user with the role `admin`.

@@ -221,6 +221,7 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
                 "document_id": passage.document_id,
                 "source_id": passage.source_id,
                 "title": passage.title,
+                "page": passage.page,
                 "similarity": passage.similarity,
             })
         })

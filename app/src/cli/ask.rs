@@ -57,7 +57,8 @@ fn show(event: &Entry, sources: &mut Sources) -> Result<()> {
         "token" => output::write(&text("delta")),
         "citation" => {
             let number = event.data["index"].as_i64().unwrap_or_default();
-            sources.0.entry(number).or_insert_with(|| (text("title"), text("quote")));
+            let page = event.data["page"].as_i64().map(|page| format!(", page {page}")).unwrap_or_default();
+            sources.0.entry(number).or_insert_with(|| (text("title") + &page, text("quote")));
             Ok(())
         }
         "done" => {

@@ -22,7 +22,7 @@ use crate::state::AppState;
 /// Ingest.
 #[derive(Debug, Args)]
 pub(super) struct Ingest {
-    /// A file or a folder (.md, .markdown, .txt)
+    /// A file or a folder (.md, .markdown, .txt, .html, .htm, .pdf)
     #[arg(required_unless_present = "jsonl", conflicts_with = "jsonl")]
     path: Option<PathBuf>,
     /// A file with one JSON object a line: id, text, title?, scope?, metadata?

@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::output;
 use crate::config::Settings;
 use crate::db::migrate::{self, Step};
+use crate::db::pair::Pairing;
 use crate::db::{Databases, Purpose, space};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::llm::LanguageModels;
 
 /// Migrate.
@@ -22,6 +23,9 @@ pub(super) struct Migrate {
     /// Take back the last N steps of one chain
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     down: Option<u32>,
+    /// Migrate into a database that holds tables of somebody else
+    #[arg(long)]
+    adopt: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -45,7 +49,8 @@ struct Status {
 }
 
 impl Migrate {
-    pub(super) async fn run(self, settings: Settings) -> Result<()> {
+    pub(super) async fn run(self, mut settings: Settings) -> Result<()> {
+        settings.database.adopt |= self.adopt;
         let databases = Databases::open(&settings, Purpose::Command).await?;
         let result = self.work(&databases, &settings).await;
         databases.close().await?;
@@ -56,32 +61,43 @@ impl Migrate {
         match self.down {
             Some(steps) => self.down(databases, steps).await?,
             None if !self.status => self.up(databases, settings).await?,
-            None => {}
+            None => databases.core_answers().await?,
         }
         let status = self.state(databases).await?;
         if self.json { output::json(&status) } else { show(&status) }
     }
 
     async fn up(&self, databases: &Databases, settings: &Settings) -> Result<()> {
+        let mut pairing = Pairing::check(databases).await?;
         if self.chain != Chain::Ai {
-            migrate::core_up(&databases.core).await?;
+            migrate::core_up(&mut pairing, &databases.core, settings).await?;
         }
         if self.chain != Chain::Core {
+            if let Some(reason) = pairing.ai_away() {
+                return Err(Error::startup(
+                    format!("the ai database cannot be reached: {reason}"),
+                    "start that Postgres, or run `tandem migrate core` for core alone",
+                ));
+            }
             let models = LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir)?;
-            migrate::ai_up(&databases.ai, models.embedder.space(), &settings.knowledge).await?;
+            migrate::ai_up(&mut pairing, &databases.ai, models.embedder.space(), settings).await?;
         }
-        Ok(())
+        pairing.confirm(false).await
     }
 
     async fn down(&self, databases: &Databases, steps: u32) -> Result<()> {
+        let mut pairing = Pairing::check_for_down(databases).await?;
         match self.chain {
-            Chain::Core => migrate::core_down(&databases.core, steps).await,
-            Chain::Ai => migrate::ai_down(&databases.ai, steps).await,
-            Chain::All => Err(crate::error::Error::startup(
-                "--down needs the name of one chain",
-                "write `tandem migrate core --down N` or `tandem migrate ai --down N`",
-            )),
+            Chain::Core => migrate::core_down(&mut pairing, &databases.core, steps).await?,
+            Chain::Ai => migrate::ai_down(&mut pairing, &databases.ai, steps).await?,
+            Chain::All => {
+                return Err(Error::startup(
+                    "--down needs the name of one chain",
+                    "write `tandem migrate core --down N` or `tandem migrate ai --down N`",
+                ));
+            }
         }
+        pairing.expect_ai_again().await
     }
 
     async fn state(&self, databases: &Databases) -> Result<Status> {

@@ -2,9 +2,12 @@
 //! standard error; any failure exits non-zero.
 
 mod ask;
+mod doctor;
+mod health;
 mod ingest;
 mod migrate;
 mod output;
+mod pair;
 mod seed;
 mod serve;
 mod users;
@@ -14,10 +17,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Settings;
-use crate::db::{Databases, Purpose};
+use crate::db::{CoreDb, Databases, Purpose};
 use crate::error::{Context, Result};
 use crate::state::AppState;
-use crate::{router, server, telemetry};
+use crate::{parse, router, server, telemetry};
 
 /// The backend of an AI application on two Postgres databases.
 #[derive(Debug, Parser)]
@@ -35,6 +38,12 @@ enum Command {
     Ask(ask::Ask),
     /// Apply, show or take back migrations
     Migrate(migrate::Migrate),
+    /// Show whether core and ai belong together, and make them a pair
+    Pair(pair::Pair),
+    /// Look at servers, schemas, indexes and the pair; change nothing
+    Doctor(doctor::Doctor),
+    /// Ask the server on this machine whether it is ready
+    Health,
     /// Fill the databases with something to try
     Seed(seed::Seed),
     /// Manage users
@@ -46,6 +55,9 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Print the OpenAPI document
     Openapi,
+    /// Read one file, for the server that starts this
+    #[command(hide = true)]
+    Parse(parse::child::Parse),
 }
 
 /// Runs the command this process was started with.
@@ -61,6 +73,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
+    // Before anything is read that a hostile file must not reach.
+    if let Command::Parse(order) = &command {
+        return parse::child::run(order);
+    }
     if let Command::Openapi = command {
         let document = router::openapi().to_pretty_json().context("printing the OpenAPI document")?;
         return output::line(&document);
@@ -77,11 +93,14 @@ async fn dispatch(command: Command, settings: Settings) -> Result<()> {
         Command::Serve(command) => Box::pin(command.run(settings)).await,
         Command::Ask(command) => Box::pin(command.run(settings)).await,
         Command::Migrate(command) => Box::pin(command.run(settings)).await,
+        Command::Pair(command) => Box::pin(command.run(settings)).await,
+        Command::Doctor(command) => Box::pin(command.run(settings)).await,
+        Command::Health => health::run(settings).await,
         Command::Seed(command) => Box::pin(command.run(settings)).await,
         Command::User(command) => Box::pin(command.run(settings)).await,
         Command::Token(command) => Box::pin(command.run(settings)).await,
         Command::Ingest(command) => Box::pin(command.run(settings)).await,
-        Command::Openapi => Ok(()),
+        Command::Openapi | Command::Parse(_) => Ok(()),
     }
 }
 
@@ -91,6 +110,17 @@ async fn with_state<T>(settings: Settings, work: impl AsyncFnOnce(&AppState) -> 
     let (databases, state) = server::open(settings, Purpose::Command, true).await?;
     let result = work(&state).await;
     finish(databases, state).await?;
+    result
+}
+
+/// The same for work on core alone, which needs no models.
+async fn with_core<T>(
+    settings: Settings,
+    work: impl AsyncFnOnce(&CoreDb, &Settings) -> Result<T>,
+) -> Result<T> {
+    let databases = server::open_core(&settings).await?;
+    let result = work(&databases.core, &settings).await;
+    databases.close().await?;
     result
 }
 

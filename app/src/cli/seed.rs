@@ -117,7 +117,12 @@ fn documents() -> Result<Vec<Offer>> {
                 metadata: Map::from_iter([("topic".to_owned(), topic.clone().into())]),
                 media_type: MediaType::Markdown,
             };
-            offers.push(Offer { ownership: Ownership::EVERYBODY, scope: "global".to_owned(), input });
+            offers.push(Offer {
+                ownership: Ownership::EVERYBODY,
+                scope: "global".to_owned(),
+                input,
+                file: None,
+            });
         }
     }
     Ok(offers)

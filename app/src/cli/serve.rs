@@ -1,13 +1,16 @@
 //! `tandem serve`
 
 use clap::Args;
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{finish, output, seed};
+use crate::auth;
 use crate::config::Settings;
 use crate::db::Purpose;
 use crate::error::{Context, Result};
 use crate::server;
+use crate::state::AppState;
 
 /// Serve.
 #[derive(Debug, Args)]
@@ -15,13 +18,17 @@ pub(super) struct Serve {
     /// Refuse to start while migrations are pending, instead of applying them
     #[arg(long)]
     no_migrate: bool,
+    /// Migrate into a database that holds tables of somebody else
+    #[arg(long)]
+    adopt: bool,
     /// Seed the demo before serving, and print how to try it
     #[arg(long)]
     demo: bool,
 }
 
 impl Serve {
-    pub(super) async fn run(self, settings: Settings) -> Result<()> {
+    pub(super) async fn run(self, mut settings: Settings) -> Result<()> {
+        settings.database.adopt |= self.adopt;
         let stop = stop_signal()?;
         server::open_files::raise_limit();
         if self.demo {
@@ -32,6 +39,7 @@ impl Serve {
         let (databases, state) = server::open(settings, Purpose::Serve, !self.no_migrate).await?;
         server::background(&state, &databases);
         let base = format!("http://{address}");
+        announce_setup(&state, &base).await?;
         tracing::info!(%address, mode = ?state.mode, "ready");
         let demo = async {
             if self.demo {
@@ -47,6 +55,19 @@ impl Serve {
         finish(databases, state).await?;
         result
     }
+}
+
+/// While there never was an administrator, says how to make the first. The one
+/// secret that is meant for the log: it works once, for a day.
+async fn announce_setup(state: &AppState, base: &str) -> Result<()> {
+    if let Some(token) = auth::setup_token(state).await? {
+        tracing::warn!(
+            setup_token = token.expose_secret(),
+            url = %format!("{base}/setup"),
+            "there is no administrator yet: POST {{token,email,password}} to /setup within 24 hours, or run `tandem user create EMAIL --admin`"
+        );
+    }
+    Ok(())
 }
 
 /// Resolves when the process is asked to stop.

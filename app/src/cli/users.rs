@@ -5,18 +5,29 @@ use entity::core::user::{self, Role};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{output, with_state};
-use crate::auth::{self, CurrentUser, NewUser};
+use super::{output, with_core};
+use crate::auth::{self, AccountChange, CurrentUser, NewUser};
 use crate::config::Settings;
 use crate::db::CoreDb;
 use crate::error::{Context, Error, Result};
-use crate::state::AppState;
+use crate::state;
 
 /// User.
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
     /// Make a user; the password is read from standard input, or generated and printed
     Create(Create),
+    /// Shut an account out from the next request on
+    Disable(Switch),
+    /// Let a disabled account in again
+    Enable(Switch),
+}
+
+/// User disable, user enable.
+#[derive(Debug, Args)]
+pub(super) struct Switch {
+    /// Whose account
+    email: String,
 }
 
 /// User create.
@@ -47,8 +58,11 @@ pub(super) struct Token {
 
 impl User {
     pub(super) async fn run(self, settings: Settings) -> Result<()> {
-        let Self::Create(create) = self;
-        create.run(settings).await
+        match self {
+            Self::Create(create) => create.run(settings).await,
+            Self::Disable(switch) => switch.run(settings, false).await,
+            Self::Enable(switch) => switch.run(settings, true).await,
+        }
     }
 }
 
@@ -62,8 +76,8 @@ impl Create {
             full_name: self.full_name.clone(),
             role: if self.admin { Role::Admin } else { Role::User },
         };
-        let id =
-            with_state(settings, async |state: &AppState| auth::create_user(&state.core, new).await).await?;
+        let id = with_core(settings, async |core: &CoreDb, _: &Settings| auth::create_user(core, new).await)
+            .await?;
         let generated = given.is_none().then(|| password.expose_secret().to_owned());
         if self.json {
             return output::json(
@@ -78,6 +92,29 @@ impl Create {
     }
 }
 
+impl Switch {
+    async fn run(self, settings: Settings, is_active: bool) -> Result<()> {
+        with_core(settings, async |core: &CoreDb, _: &Settings| {
+            let account =
+                auth::find_account_by_email(core, &self.email).await.map_err(|error| match error {
+                    Error::NotFound(_) => nobody(&self.email),
+                    other => other,
+                })?;
+            let change = AccountChange { is_active: Some(is_active), ..AccountChange::default() };
+            auth::change_account(core, account.id, change).await
+        })
+        .await?;
+        output::line(&format!("{} {}", if is_active { "enabled" } else { "disabled" }, self.email))
+    }
+}
+
+fn nobody(email: &str) -> Error {
+    Error::startup(
+        format!("there is no account of {email}"),
+        "make one with `tandem user create EMAIL`, or `tandem seed --demo`",
+    )
+}
+
 fn read_password() -> Result<SecretString> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).context("reading the password")?;
@@ -86,9 +123,10 @@ fn read_password() -> Result<SecretString> {
 
 impl Token {
     pub(super) async fn run(self, settings: Settings) -> Result<()> {
-        let token = with_state(settings, async |state: &AppState| {
-            let user = find(&state.core, &self.email).await?;
-            auth::access_token(state, &user)
+        let token = with_core(settings, async |core: &CoreDb, settings: &Settings| {
+            let user = find(core, &self.email).await?;
+            let signing_key = state::signing_key(settings, core).await?;
+            auth::sign_access_token(&signing_key, settings.auth.access_token_ttl_s, &user)
         })
         .await?;
         output::line(&token)

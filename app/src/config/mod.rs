@@ -3,10 +3,14 @@
 //! One small struct a section, read once at start and never again. The
 //! environment is a parameter, so tests never touch the process's own.
 
+mod files;
+mod network;
 mod sections;
 mod source;
 mod validate;
 
+pub use files::Files;
+pub use network::Network;
 pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Models,
     Registration, Telemetry,
@@ -42,6 +46,8 @@ pub struct Settings {
     pub models: Models,
     /// Passages and vector search.
     pub knowledge: Knowledge,
+    /// Uploaded files and their parsers.
+    pub files: Files,
     /// The turn.
     pub chat: Chat,
     /// The job workers.

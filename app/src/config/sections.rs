@@ -7,6 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::Network;
+
 /// `[app]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +37,8 @@ pub struct Http {
     pub port: u16,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<String>,
+    /// Proxies whose word about the client's address is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Largest JSON body.
     pub json_limit_bytes: usize,
 }
@@ -65,6 +69,8 @@ pub struct Database {
     pub allow_single_database: bool,
     /// Production on the embedded Postgres is meant.
     pub allow_embedded: bool,
+    /// Migrating into a database that holds tables of somebody else is meant.
+    pub adopt: bool,
 }
 
 /// `[embedded]`
@@ -93,6 +99,14 @@ pub struct Auth {
     pub refresh_token_ttl_s: u64,
     /// Who may register; see [`super::Settings::registration`].
     pub registration: Option<Registration>,
+    /// How long failed log-ins are remembered.
+    pub login_window_s: u64,
+    /// Failures for one account from one address.
+    pub login_failures: u32,
+    /// Failures from one address.
+    pub login_failures_per_address: u32,
+    /// Failures for one account.
+    pub login_failures_per_account: u32,
 }
 
 /// Who may register.
@@ -101,6 +115,8 @@ pub struct Auth {
 pub enum Registration {
     /// Anyone who reaches the server.
     Open,
+    /// Whoever an administrator invited.
+    Invite,
     /// Nobody; the operator makes users.
     Closed,
 }

@@ -11,10 +11,12 @@ const PLAIN: &[(&str, &str)] = &[
     ("HOST", "http.host"),
     ("PORT", "http.port"),
     ("CORS_ORIGINS", "http.cors_origins"),
+    ("TRUSTED_PROXIES", "http.trusted_proxies"),
     ("DATABASE_URL", "database.core_url"),
     ("AI_DATABASE_URL", "database.ai_url"),
     ("ALLOW_SINGLE_DATABASE", "database.allow_single_database"),
     ("ALLOW_EMBEDDED", "database.allow_embedded"),
+    ("ADOPT_DATABASE", "database.adopt"),
     ("DATA_DIR", "embedded.data_dir"),
     ("TANDEM_CACHE_DIR", "embedded.cache_dir"),
     ("POSTGRES_DIR", "embedded.postgres_dir"),
@@ -37,7 +39,7 @@ const PLAIN: &[(&str, &str)] = &[
 const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY"];
 
 /// Keys that hold a comma-separated list when they come from the environment.
-const LISTS: &[&str] = &["http.cors_origins"];
+const LISTS: &[&str] = &["http.cors_origins", "http.trusted_proxies"];
 
 pub(super) fn read(env: &Env) -> Result<Settings> {
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));

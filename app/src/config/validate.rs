@@ -2,25 +2,30 @@
 
 use secrecy::ExposeSecret;
 
-use super::{AppEnv, Settings};
+use super::{AppEnv, Settings, files};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
 
 pub(super) fn check(settings: &Settings) -> Result<()> {
     ranges(settings)?;
+    origins(settings)?;
     secrets(settings)?;
     production(settings)
 }
 
 fn ranges(settings: &Settings) -> Result<()> {
     let Settings { database, auth, models, knowledge, chat, jobs, http, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 18] = [
+    let checks: [(&str, u64, u64, u64); 22] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
         ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
         ("auth.access_token_ttl_s", auth.access_token_ttl_s, 60, 86_400),
         ("auth.refresh_token_ttl_s", auth.refresh_token_ttl_s, 60, 31_536_000),
+        ("auth.login_window_s", auth.login_window_s, 1, 86_400),
+        ("auth.login_failures", u64::from(auth.login_failures), 1, 1_000_000),
+        ("auth.login_failures_per_address", u64::from(auth.login_failures_per_address), 1, 1_000_000),
+        ("auth.login_failures_per_account", u64::from(auth.login_failures_per_account), 1, 1_000_000),
         ("models.embedding_batch", models.embedding_batch as u64, 1, 2048),
         ("models.embedding_concurrency", models.embedding_concurrency as u64, 1, 64),
         ("models.retries", u64::from(models.retries), 0, 10),
@@ -35,7 +40,7 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("jobs.workers", jobs.workers as u64, 0, 256),
         ("http.json_limit_bytes", http.json_limit_bytes as u64, 1024, 1 << 30),
     ];
-    for (key, given, low, high) in checks {
+    for (key, given, low, high) in checks.into_iter().chain(files::ranges(&settings.files)) {
         if !(low..=high).contains(&given) {
             return Err(Error::startup(
                 format!("{key} is {given}, allowed are {low} to {high}"),
@@ -44,6 +49,31 @@ fn ranges(settings: &Settings) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Origins are compared as text, so they must be written as browsers send them.
+fn origins(settings: &Settings) -> Result<()> {
+    for given in &settings.http.cors_origins {
+        let as_sent = url::Url::parse(given).ok().and_then(|url| origin(&url));
+        if as_sent.as_ref() != Some(given) {
+            let proposal = as_sent.unwrap_or_else(|| "https://app.example.com".to_owned());
+            return Err(Error::startup(
+                format!("CORS_ORIGINS (http.cors_origins) names {given:?}, which is not an origin"),
+                format!("write scheme, host and port only, for example {proposal}; there is no wildcard"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Also of the schemes that apps give their own pages, such as `capacitor:`.
+fn origin(url: &url::Url) -> Option<String> {
+    let origin = url.origin();
+    if origin.is_tuple() {
+        return Some(origin.ascii_serialization());
+    }
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{}://{}{port}", url.scheme(), url.host_str()?))
 }
 
 fn secrets(settings: &Settings) -> Result<()> {

@@ -71,6 +71,9 @@ pub struct CitationView {
     pub source_id: Uuid,
     /// The source's title; empty once the source is deleted.
     pub title: String,
+    /// The page of the source on which the passage begins, from 1; for files with pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<i32>,
     /// First Unicode code point of the marker in the answer.
     pub start: i32,
     /// One past its last code point.
@@ -107,6 +110,7 @@ impl From<citation::Model> for CitationView {
             document_id: row.document_id.0,
             source_id: row.source_id.0,
             title: row.title,
+            page: row.page,
             start: row.span_start,
             end: row.span_end,
             quote: row.quote,

@@ -8,9 +8,10 @@ use sea_orm::sqlx::{ConnectOptions, Connection, PgPool};
 
 use super::embedded::{EmbeddedServer, Purpose};
 use super::handle::{AiDb, CoreDb};
-use super::url;
+use super::pair::Pairing;
+use super::{capacity, facts, session, url};
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A connection that waited longer than this in the pool is tested before it is handed out.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
@@ -41,7 +42,8 @@ pub struct Databases {
 
 impl Databases {
     /// Opens both pools, starting the embedded Postgres when no URL is given.
-    /// Connections are made when they are needed; nothing is migrated here.
+    /// Connections are made when they are needed, so nobody was asked yet;
+    /// nothing is migrated here.
     pub async fn open(settings: &Settings, purpose: Purpose) -> Result<Self> {
         let (core, ai, mode, embedded) = targets(settings, purpose).await?;
         let wait = Duration::from_millis(settings.database.ai_wait_ms);
@@ -51,6 +53,38 @@ impl Databases {
             mode,
             embedded,
         })
+    }
+
+    /// Fails early and clearly when core does not answer; the pool would only time out.
+    pub async fn core_answers(&self) -> Result<()> {
+        let core = self.core.pool();
+        let asked = session::open(core).await;
+        session::close(asked.map_err(|reason| session::unreachable("DATABASE_URL", core, &reason))?).await;
+        Ok(())
+    }
+
+    /// Where the pools do not fit the servers, with what to do about it.
+    pub async fn warn_of_tight_pools(&self, settings: &Settings, pairing: &mut Pairing) -> Result<()> {
+        let (core, ai) = pairing.connections();
+        let core = facts::read(core).await?;
+        let ai = match ai {
+            Some(ai) => Some(facts::read(ai).await?),
+            None => None,
+        };
+        for (problem, remedy) in capacity::warnings(&settings.database, &core, ai.as_ref()) {
+            tracing::warn!(problem, remedy, "the pools do not fit the server");
+        }
+        Ok(())
+    }
+
+    /// Until [`Databases::open_ai_again`] everybody is told that ai is away.
+    pub fn close_ai_for_now(&self) {
+        self.ai.close_for_now();
+    }
+
+    /// Ai may be used.
+    pub fn open_ai_again(&self) {
+        self.ai.open_again();
     }
 
     /// The embedded server, if this process uses it.
@@ -77,12 +111,12 @@ async fn targets(settings: &Settings, purpose: Purpose) -> Result<Targets> {
     let database = &settings.database;
     match (&database.core_url, &database.ai_url) {
         (Some(core), Some(ai)) => {
-            let core = reachable("DATABASE_URL", url::parse("DATABASE_URL", core)?).await?;
+            let core = url::parse("DATABASE_URL", core)?;
             let ai = url::parse("AI_DATABASE_URL", ai)?;
             Ok((core, ai, Mode::Dual, None))
         }
         (Some(core), None) => {
-            let core = reachable("DATABASE_URL", url::parse("DATABASE_URL", core)?).await?;
+            let core = url::parse("DATABASE_URL", core)?;
             Ok((core.clone(), core, Mode::Single, None))
         }
         (None, _) => {
@@ -95,25 +129,6 @@ async fn targets(settings: &Settings, purpose: Purpose) -> Result<Targets> {
             ))
         }
     }
-}
-
-/// Fails early and clearly when nobody answers; the pool would only time out.
-async fn reachable(variable: &str, options: PgConnectOptions) -> Result<PgConnectOptions> {
-    let quiet = options.clone().disable_statement_logging();
-    let attempt =
-        tokio::time::timeout(Duration::from_secs(10), sea_orm::sqlx::PgConnection::connect_with(&quiet));
-    let reason = match attempt.await {
-        Ok(Ok(connection)) => {
-            connection.close().await.ok();
-            return Ok(options);
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer within 10 s".to_owned(),
-    };
-    Err(Error::startup(
-        format!("{variable} ({}) cannot be reached: {reason}", url::describe(&options)),
-        format!("start that Postgres, or correct {variable}"),
-    ))
 }
 
 fn core_pool(settings: &Settings, target: PgConnectOptions) -> PgPool {

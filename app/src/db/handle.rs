@@ -2,10 +2,11 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use sea_orm::sqlx::PgPool;
 use sea_orm::sqlx::postgres::PgPoolOptions;
+use sea_orm::sqlx::{self, PgPool};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
     SqlxPostgresConnector, Statement, TransactionTrait,
@@ -14,7 +15,11 @@ use sea_orm::{
 use tokio::sync::OnceCell;
 
 use super::reach::Roles;
+use super::{lock, session, url};
 use crate::error::Result;
+
+/// A database that answers, answers within this.
+const PING_MAX: Duration = Duration::from_secs(2);
 
 /// Marks what belongs to the core database.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +37,8 @@ pub struct Db<M> {
     pub(super) roles: Arc<OnceCell<Roles>>,
     /// Longest wait for a transaction on ai.
     pub(super) wait: Duration,
+    /// Nobody gets a transaction on an ai database that was never compared with core.
+    pub(super) is_closed: Arc<AtomicBool>,
     marker: PhantomData<M>,
 }
 
@@ -85,6 +92,7 @@ impl<M: Send + Sync> Db<M> {
             connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
             roles: Arc::default(),
             wait,
+            is_closed: Arc::default(),
             marker: PhantomData,
         }
     }
@@ -98,6 +106,26 @@ impl<M: Send + Sync> Db<M> {
         Ok(self.connection.ping().await?)
     }
 
+    /// Why it does not answer, if it does not. A pool that is merely busy is no reason.
+    pub async fn why_away(&self) -> Option<String> {
+        let asked = tokio::time::timeout(PING_MAX, self.connection.ping()).await;
+        if matches!(asked, Ok(Ok(()))) {
+            return None;
+        }
+        match session::open(self.pool()).await {
+            Ok(connection) => {
+                session::close(connection).await;
+                None
+            }
+            Err(reason) => Some(reason),
+        }
+    }
+
+    /// Host, port and name; no credentials.
+    pub fn describe(&self) -> String {
+        url::describe(&self.pool().connect_options())
+    }
+
     /// The pool's state, for health and tests.
     pub fn pool_state(&self) -> PoolState {
         let pool = self.pool();
@@ -108,11 +136,19 @@ impl<M: Send + Sync> Db<M> {
         }
     }
 
-    /// A connection for migrations: its own, small, and without the statement
-    /// timeout, because building an index may take longer than any request.
-    pub(super) fn migration_connection(&self) -> DatabaseConnection {
+    /// A connection for migrations: its own, without the statement timeout,
+    /// because building an index may take longer than any request. Whenever it
+    /// connects it takes the lock `work`, so that it starts after the last
+    /// transaction of a predecessor that was killed.
+    pub(super) fn migration_connection(&self, work: &'static str) -> DatabaseConnection {
         let options = self.pool().connect_options().as_ref().clone();
-        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(
+        let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = pool.acquire_timeout(lock::WAIT_MAX * 2).after_connect(move |connection, _| {
+            Box::pin(async move {
+                if lock::hold(connection, work).await? { Ok(()) } else { Err(sqlx::Error::PoolTimedOut) }
+            })
+        });
+        let pool = pool.connect_lazy_with(
             // Row security is forced on the owner too, so this login says what it is.
             options.options([("statement_timeout", "0"), ("tandem.actor", "worker")]),
         );

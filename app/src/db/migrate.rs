@@ -1,19 +1,29 @@
 //! Runs each chain under its own advisory lock, so that any number of
 //! processes may start at once and every step is applied exactly once.
+//!
+//! The lock is on the connection that compared the pair, and ends with its
+//! process, but a statement of a killed one
+//! can still be under way in the server. So the connection that migrates holds
+//! a second lock: whoever comes next waits until its predecessor's last
+//! transaction has ended, one way or the other.
 
 use migration_ai::Migrator as AiMigrator;
 use migration_core::Migrator as CoreMigrator;
+use sea_orm::DbErr;
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 
+use super::adopt::{self, Chain};
 use super::handle::{AiDb, CoreDb};
-use super::lock::AdvisoryLock;
-use super::{preflight, reach, space};
-use crate::config::Knowledge;
-use crate::error::Result;
+use super::pair::Pairing;
+use super::{lock, preflight, reach, space};
+use crate::config::Settings;
+use crate::error::{Error, Result};
 use crate::llm::SpaceSpec;
 
 const CORE_LOCK: &str = "tandem:migrate:core";
 const AI_LOCK: &str = "tandem:migrate:ai";
+const CORE_WORK_LOCK: &str = "tandem:migrate:core:work";
+const AI_WORK_LOCK: &str = "tandem:migrate:ai:work";
 
 /// One step of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -25,50 +35,70 @@ pub struct Step {
 }
 
 /// Brings core up to date.
-pub async fn core_up(core: &CoreDb) -> Result<()> {
-    let mut lock = AdvisoryLock::acquire(core.pool(), CORE_LOCK).await?;
-    let result = async {
-        preflight::encoding(lock.connection()).await?;
-        let connection = core.migration_connection();
-        CoreMigrator::up(&connection, None).await?;
-        Ok(connection.close().await?)
+pub async fn core_up(pairing: &mut Pairing, core: &CoreDb, settings: &Settings) -> Result<()> {
+    let lock = pairing.connection(Chain::Core);
+    lock::acquire(lock, CORE_LOCK).await?;
+    preflight::server(lock).await?;
+    if !settings.database.adopt {
+        adopt::check(lock, Chain::Core).await?;
     }
-    .await;
-    lock.release().await?;
-    result
+    let connection = core.migration_connection(CORE_WORK_LOCK);
+    CoreMigrator::up(&connection, None).await.map_err(|error| stopped(Chain::Core, error))?;
+    connection.close().await?;
+    lock::release(lock, CORE_LOCK).await
 }
 
 /// Brings ai up to date and ensures the embedding space, under one lock.
-pub async fn ai_up(ai: &AiDb, spec: &SpaceSpec, knowledge: &Knowledge) -> Result<()> {
-    let mut lock = AdvisoryLock::acquire(ai.pool(), AI_LOCK).await?;
-    let result = async {
-        preflight::encoding(lock.connection()).await?;
-        preflight::vector_extension(lock.connection()).await?;
-        let connection = ai.migration_connection();
-        AiMigrator::up(&connection, None).await?;
-        space::ensure(&connection, spec, knowledge).await?;
-        reach::ensure_roles(&connection).await?;
-        Ok(connection.close().await?)
+pub async fn ai_up(pairing: &mut Pairing, ai: &AiDb, spec: &SpaceSpec, settings: &Settings) -> Result<()> {
+    let lock = pairing.connection(Chain::Ai);
+    lock::acquire(lock, AI_LOCK).await?;
+    preflight::server(lock).await?;
+    preflight::vector_extension(lock).await?;
+    if !settings.database.adopt {
+        adopt::check(lock, Chain::Ai).await?;
     }
-    .await;
-    lock.release().await?;
-    result
+    let connection = ai.migration_connection(AI_WORK_LOCK);
+    AiMigrator::up(&connection, None).await.map_err(|error| stopped(Chain::Ai, error))?;
+    space::ensure(&connection, spec, &settings.knowledge).await?;
+    reach::ensure_roles(&connection).await?;
+    connection.close().await?;
+    lock::release(lock, AI_LOCK).await
 }
 
 /// Takes back core's last `steps` steps.
-pub async fn core_down(core: &CoreDb, steps: u32) -> Result<()> {
-    let lock = AdvisoryLock::acquire(core.pool(), CORE_LOCK).await?;
-    let result = CoreMigrator::down(&core.migration_connection(), Some(steps)).await;
-    lock.release().await?;
-    Ok(result?)
+pub async fn core_down(pairing: &mut Pairing, core: &CoreDb, steps: u32) -> Result<()> {
+    let lock = pairing.connection(Chain::Core);
+    lock::acquire(lock, CORE_LOCK).await?;
+    let connection = core.migration_connection(CORE_WORK_LOCK);
+    CoreMigrator::down(&connection, Some(steps)).await.map_err(|error| stopped(Chain::Core, error))?;
+    connection.close().await?;
+    lock::release(lock, CORE_LOCK).await
 }
 
 /// Takes back ai's last `steps` steps.
-pub async fn ai_down(ai: &AiDb, steps: u32) -> Result<()> {
-    let lock = AdvisoryLock::acquire(ai.pool(), AI_LOCK).await?;
-    let result = AiMigrator::down(&ai.migration_connection(), Some(steps)).await;
-    lock.release().await?;
-    Ok(result?)
+pub async fn ai_down(pairing: &mut Pairing, ai: &AiDb, steps: u32) -> Result<()> {
+    let lock = pairing.connection(Chain::Ai);
+    lock::acquire(lock, AI_LOCK).await?;
+    let connection = ai.migration_connection(AI_WORK_LOCK);
+    AiMigrator::down(&connection, Some(steps)).await.map_err(|error| stopped(Chain::Ai, error))?;
+    connection.close().await?;
+    lock::release(lock, AI_LOCK).await
+}
+
+/// A step that the database refuses is somebody's to mend; one cut off is not.
+fn stopped(chain: Chain, error: DbErr) -> Error {
+    let error = Error::from(error);
+    if error.is_outage() {
+        return error;
+    }
+    Error::startup(
+        format!("a step of the {} chain failed: {error}", chain.name()),
+        format!(
+            "the step was taken back whole and those before it stay; mend what the message names and start again \
+             (`tandem migrate {} --status` shows where it stands)",
+            chain.name()
+        ),
+    )
 }
 
 /// Core's chain, step by step. Changes nothing.

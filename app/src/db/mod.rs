@@ -4,16 +4,23 @@
 //! a query written for one does not compile with the other. Nothing crosses
 //! but plain ids.
 
+mod adopt;
+mod capacity;
 mod connect;
+pub mod doctor;
 pub mod embedded;
+mod facts;
 mod handle;
 mod large;
 mod lock;
 pub mod migrate;
+pub mod pair;
 mod preflight;
 mod reach;
+mod session;
 pub mod settings;
 pub mod space;
+pub mod tables;
 mod url;
 pub mod vector;
 

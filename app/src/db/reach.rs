@@ -9,6 +9,7 @@
 //! the tables' owner too.
 
 use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use uuid::Uuid;
@@ -92,9 +93,27 @@ impl AiDb {
         self.begin_within(WORKER_ROLE, "SET LOCAL tandem.actor = 'worker'").await
     }
 
+    /// Until [`AiDb::open_again`] every transaction is refused as if ai were away.
+    pub(super) fn close_for_now(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Whether it is refused for now.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Ai was compared with core and migrated.
+    pub(super) fn open_again(&self) {
+        self.is_closed.store(false, Ordering::Release);
+    }
+
     /// While a database is away its pool goes on trying for as long as a
     /// connection may be waited for; nobody should wait that long.
     async fn begin_within(&self, role: &str, settings: &str) -> Result<AiTx> {
+        if self.is_closed() {
+            return Err(unavailable(None));
+        }
         match tokio::time::timeout(self.wait, self.begin_with(role, settings)).await {
             Ok(Ok(transaction)) => Ok(transaction),
             Ok(Err(error)) if error.is_outage() => Err(unavailable(Some(error))),

@@ -16,9 +16,9 @@ use utoipa::ToSchema;
 use super::ids::{self, Hash, Parts};
 use super::jobs::{self, Item, Payload};
 use super::queries;
-use super::source::Offer;
+use super::source::{FileContent, Offer};
 use crate::db::Reach;
-use crate::error::Result;
+use crate::error::{Context, Result};
 use crate::state::AppState;
 
 /// Most texts taken in at once.
@@ -53,7 +53,9 @@ pub struct Accepted {
 /// `offers`, of which there are at most [`BATCH_MAX`]. Where two have the same
 /// id the last one counts.
 pub async fn accept(state: &AppState, asked_by: Option<UserId>, offers: Vec<Offer>) -> Result<Vec<Accepted>> {
-    let mut plan = Plan::of(offers);
+    // Hashing large files is no work for the async threads.
+    let plan = tokio::task::spawn_blocking(move || Plan::of(offers));
+    let mut plan = plan.await.context("looking at texts")?;
     let stored = store(state, &mut plan).await?;
     let job_id = enqueue(state, asked_by, &stored).await?;
     Ok(plan.outcomes(&stored, job_id))
@@ -94,7 +96,7 @@ impl Plan {
     }
 
     fn add(&mut self, offer: Offer) {
-        if offer.input.text.trim().is_empty() {
+        if offer.file.is_none() && offer.input.text.trim().is_empty() {
             self.verdicts.push(Verdict::Empty);
             return;
         }
@@ -146,9 +148,9 @@ fn identity(offer: &Offer) -> (SourceId, Hash) {
         external_id: offer.input.external_id.as_deref(),
         scope: &offer.scope,
         title: &offer.input.title,
-        media_type: offer.input.media_type,
+        media_type: offer.media_type(),
         metadata: &offer.input.metadata,
-        text: &offer.input.text,
+        content: offer.content(),
     };
     (ids::source(&parts), ids::content_hash(&parts))
 }
@@ -169,32 +171,40 @@ async fn store(state: &AppState, plan: &mut Plan) -> Result<Vec<Item>> {
         }
     }
     let mut rows = Vec::with_capacity(ids.len() - plan.unchanged.len());
+    let mut files = HashMap::new();
     for (id, candidate) in plan.candidates.drain() {
         if !plan.unchanged.contains_key(&id) {
-            rows.push(row(id, candidate));
+            let audience = candidate.offer.ownership.audience();
+            let (row, file) = row(id, candidate);
+            rows.push(row);
+            files.extend(file.map(|file| (id, (audience, file))));
         }
     }
     let stored = queries::upsert(&transaction, rows).await?;
+    queries::replace_files(&transaction, &stored, files).await?;
     transaction.commit().await?;
     Ok(stored)
 }
 
-fn row(id: SourceId, candidate: Candidate) -> kb_source::ActiveModel {
-    let Offer { ownership, scope, input } = candidate.offer;
-    kb_source::ActiveModel {
+/// A source, and the file it waits for.
+fn row(id: SourceId, candidate: Candidate) -> (kb_source::ActiveModel, Option<FileContent>) {
+    let media_type = candidate.offer.media_type();
+    let Offer { ownership, scope, input, file } = candidate.offer;
+    let row = kb_source::ActiveModel {
         id: Set(id),
         owner_id: Set(ownership.owner_id),
         tenant_id: Set(ownership.tenant_id),
         external_id: Set(input.external_id),
         scope: Set(scope),
         title: Set(input.title),
-        media_type: Set(input.media_type.as_str().to_owned()),
+        media_type: Set(media_type.to_owned()),
         content: Set(input.text),
         content_hash: Set(candidate.hash.to_vec()),
         metadata: Set(Value::Object(input.metadata)),
         status: Set(Status::Queued),
         ..Default::default()
-    }
+    };
+    (row, file)
 }
 
 async fn enqueue(state: &AppState, asked_by: Option<UserId>, stored: &[Item]) -> Result<Option<JobId>> {

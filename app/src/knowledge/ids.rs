@@ -6,7 +6,7 @@
 //! | id | parts |
 //! |---|---|
 //! | source with an external id | `source`, audience, external id |
-//! | source without one | `source-text`, audience, scope, title, SHA-256 of the text |
+//! | source without one | `source-text`, audience, scope, title, SHA-256 of the text or file |
 //! | passage | `passage`, source id, position, SHA-256 of the passage |
 //!
 //! The audience is the owner, or the tenant, or nil for everybody: equal texts
@@ -16,8 +16,6 @@ use entity::ids::{DocumentId, SourceId};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::{Uuid, uuid};
-
-use super::chunk::MediaType;
 
 /// The namespace of sources and passages.
 const NAMESPACE: Uuid = uuid!("6d1f8a52-54a3-5c0b-9a3e-2f3f7d0c9b11");
@@ -37,11 +35,11 @@ pub(super) struct Parts<'a> {
     /// Title.
     pub(super) title: &'a str,
     /// How the text is written.
-    pub(super) media_type: MediaType,
+    pub(super) media_type: &'a str,
     /// The caller's own fields.
     pub(super) metadata: &'a Map<String, Value>,
-    /// The text.
-    pub(super) text: &'a str,
+    /// The text, or the bytes of the file.
+    pub(super) content: &'a [u8],
 }
 
 /// The id of a source.
@@ -54,7 +52,7 @@ pub(super) fn source(parts: &Parts<'_>) -> SourceId {
             audience,
             parts.scope.as_bytes(),
             parts.title.as_bytes(),
-            &sha256(&[parts.text.as_bytes()]),
+            &sha256(&[parts.content]),
         ]),
     })
 }
@@ -74,9 +72,9 @@ pub(super) fn content_hash(parts: &Parts<'_>) -> Hash {
     sha256(&[
         parts.title.as_bytes(),
         parts.scope.as_bytes(),
-        parts.media_type.as_str().as_bytes(),
+        parts.media_type.as_bytes(),
         canonical(parts.metadata).as_bytes(),
-        parts.text.as_bytes(),
+        parts.content,
     ])
 }
 
@@ -153,9 +151,9 @@ mod tests {
             external_id,
             scope: "global",
             title: "Beta",
-            media_type: MediaType::Plain,
+            media_type: "text/plain",
             metadata,
-            text: "Beta is a slope.",
+            content: b"Beta is a slope.",
         }
     }
 
@@ -196,8 +194,8 @@ mod tests {
         for changed in [
             Parts { title: "B", ..parts(None, &a) },
             Parts { scope: "user", ..parts(None, &a) },
-            Parts { media_type: MediaType::Markdown, ..parts(None, &a) },
-            Parts { text: "Beta", ..parts(None, &a) },
+            Parts { media_type: "text/markdown", ..parts(None, &a) },
+            Parts { content: b"Beta", ..parts(None, &a) },
             parts(None, &other),
         ] {
             assert_ne!(hash, content_hash(&changed));

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::chunk::{self, Budget, Document, MediaType};
+use super::files;
 use super::jobs::{Item, Payload};
 use super::queries::{self, Prepared, Started};
 use crate::config::Knowledge;
@@ -51,6 +52,7 @@ impl<E: Into<Error>> From<E> for Failure {
 }
 
 async fn ingest(state: &AppState, context: &JobContext, payload: &Payload) -> Result<(), Failure> {
+    files::parse(state, context, &payload.items).await?;
     let pending = queries::pending(&state.ai, &payload.items).await?;
     let mut done = payload.items.len() - pending.len();
     for group in groups(&pending) {
@@ -107,7 +109,8 @@ fn cut(source: Started, budget: Budget, count: &(dyn Fn(&str) -> usize + Sync)) 
         media_type: MediaType::named(&source.media_type),
     };
     let passages = chunk::passages(&document, budget, count)?;
-    Ok(Prepared { vectors: Vec::with_capacity(passages.len()), passages, source })
+    let pages = files::pages_of(source.pages.as_ref(), &passages);
+    Ok(Prepared { vectors: Vec::with_capacity(passages.len()), passages, pages, source })
 }
 
 struct Embedding<'a> {

@@ -8,6 +8,7 @@
 
 pub mod accept;
 mod chunk;
+mod files;
 pub mod http;
 mod ids;
 pub mod import;
@@ -15,6 +16,7 @@ mod ingest;
 pub mod jobs;
 mod outline;
 mod queries;
+mod query_vector;
 mod search;
 mod source;
 mod sweep;
@@ -23,5 +25,5 @@ pub use chunk::MediaType;
 pub use search::{
     GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, SpaceInfo, retrieve, search,
 };
-pub use source::{Offer, SourceInput};
+pub use source::{FileContent, Offer, SourceInput};
 pub use sweep::requeue_lost;

@@ -75,6 +75,12 @@ pub(super) fn markdown(text: &str) -> Outline {
     outline
 }
 
+/// What a Markdown text calls itself: its first heading that says something.
+pub(super) fn title(text: &str) -> Option<String> {
+    let headings = markdown(text).headings.into_iter();
+    headings.map(|heading| heading.text).find(|heading| !heading.is_empty())
+}
+
 impl Outline {
     /// The headings above the text that begins at byte `start`, outermost
     /// first. A heading with which that text itself begins is not above it.

@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::query_vector::{query_vector, unit};
 use super::source::bounded_metadata;
 use crate::auth::Audience;
 use crate::db::vector::{self, Found, Nearest, Neighbour};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::state::AppState;
 use crate::web::text::{no_nul, not_blank};
 
@@ -108,6 +109,9 @@ pub struct Hit {
     pub heading_path: String,
     /// The passage.
     pub content: String,
+    /// The page of the source on which it begins, from 1; for files with pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<i32>,
     /// What hits are ordered by; today the similarity.
     pub score: f64,
     /// Cosine similarity, -1 to 1.
@@ -141,6 +145,8 @@ pub struct Passage {
     pub heading_path: String,
     /// The passage.
     pub content: String,
+    /// The page of the source on which it begins, from 1.
+    pub page: Option<i32>,
     /// Cosine similarity to the question, -1 to 1.
     pub similarity: f64,
 }
@@ -188,6 +194,7 @@ pub async fn retrieve(
         title: neighbour.row.title,
         heading_path: neighbour.row.heading_path,
         content: neighbour.row.content,
+        page: neighbour.row.page,
     };
     Ok(found.neighbours.into_iter().map(passage).collect())
 }
@@ -200,13 +207,14 @@ struct Row {
     title: String,
     heading_path: String,
     content: String,
+    page: Option<i32>,
     metadata: Value,
 }
 
 fn nearest(state: &AppState, filter: Condition, vector: Vec<f32>, limit: u64) -> Nearest<'_> {
     Nearest {
         table: TABLE,
-        columns: &["id", "source_id", "title", "heading_path", "content", "metadata"],
+        columns: &["id", "source_id", "title", "heading_path", "content", "page", "metadata"],
         related: &RELATED,
         filter,
         vector,
@@ -228,38 +236,6 @@ fn filter(audience: &Audience, request: &SearchRequest) -> Condition {
     filter
 }
 
-async fn query_vector(state: &AppState, request: &SearchRequest) -> Result<Vec<f32>> {
-    match (&request.query, &request.embedding) {
-        (Some(query), None) => unit(state, state.models.embed_query(query).await?),
-        (None, Some(embedding)) => unit(state, embedding.clone()),
-        (None, None) => Err(Error::field("query", "give either query or embedding")),
-        (Some(_), Some(_)) => Err(Error::field("embedding", "give either query or embedding, not both")),
-    }
-}
-
-/// Checks a vector and scales it to length 1, which keeps every cosine and
-/// keeps the squares of large numbers from overflowing in the database.
-fn unit(state: &AppState, vector: Vec<f32>) -> Result<Vec<f32>> {
-    let dimensions = state.models.embedder.space().dimensions;
-    if u32::try_from(vector.len()).ok() != Some(dimensions) {
-        let given = vector.len();
-        return Err(Error::field(
-            "embedding",
-            format!("has {given} numbers, the active space has {dimensions}"),
-        ));
-    }
-    if !vector.iter().all(|number| number.is_finite()) {
-        return Err(Error::field("embedding", "must hold finite numbers only"));
-    }
-    let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt();
-    if length == 0.0 {
-        return Err(Error::field("embedding", "must not be all zeros: it points nowhere"));
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "a quotient of at most 1")]
-    let scaled = vector.into_iter().map(|number| (f64::from(number) / length) as f32).collect();
-    Ok(scaled)
-}
-
 fn hit(neighbour: Neighbour<Row>) -> Hit {
     let similarity = neighbour.similarity();
     let row = neighbour.row;
@@ -270,6 +246,7 @@ fn hit(neighbour: Neighbour<Row>) -> Hit {
         title: row.title,
         heading_path: row.heading_path,
         content: row.content,
+        page: row.page,
         score: similarity,
         similarity,
         metadata: row.metadata,

@@ -1,5 +1,6 @@
 //! What a caller gives, and when it is refused.
 
+use bytes::Bytes;
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -8,6 +9,7 @@ use utoipa::ToSchema;
 use super::chunk::MediaType;
 use crate::auth::{CurrentUser, Ownership};
 use crate::error::Result;
+use crate::parse::FileType;
 use crate::web::text::{fields_within, no_nul, not_blank};
 
 /// Longest text of a source, in characters.
@@ -52,22 +54,49 @@ pub struct SourceInput {
     pub media_type: MediaType,
 }
 
-/// A checked text and whom it is for.
+/// A file, which becomes a text when it is parsed.
+#[derive(Clone, Debug)]
+pub struct FileContent {
+    /// The file.
+    pub bytes: Bytes,
+    /// How it is to be read.
+    pub kind: FileType,
+    /// Its name, without any folder; at most 255 characters.
+    pub filename: Option<String>,
+    /// Whether the sender said what it is called; if not, its own title counts.
+    pub titled: bool,
+}
+
+/// A checked text, or a file, and whom it is for.
 #[derive(Clone, Debug)]
 pub struct Offer {
     /// Whom it is for.
     pub ownership: Ownership,
     /// Its label.
     pub scope: String,
-    /// The text.
+    /// The text; blank when a file comes instead.
     pub input: SourceInput,
+    /// The file.
+    pub file: Option<FileContent>,
 }
 
 impl Offer {
     /// What a user gives. 403 when its scope is not the user's to write.
     pub fn by(user: &CurrentUser, input: SourceInput) -> Result<Self> {
         let scope = input.scope.clone().unwrap_or_else(|| OWN_SCOPE.to_owned());
-        Ok(Self { ownership: Ownership::for_scope(user, &scope)?, scope, input })
+        Ok(Self { ownership: Ownership::for_scope(user, &scope)?, scope, input, file: None })
+    }
+}
+
+impl Offer {
+    /// The media type its source is shown with.
+    pub(super) fn media_type(&self) -> &'static str {
+        self.file.as_ref().map_or(self.input.media_type.as_str(), |file| file.kind.as_str())
+    }
+
+    /// What its content hash is made of.
+    pub(super) fn content(&self) -> &[u8] {
+        self.file.as_ref().map_or(self.input.text.as_bytes(), |file| &file.bytes)
     }
 }
 

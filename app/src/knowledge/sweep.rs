@@ -29,6 +29,7 @@ pub async fn requeue_lost(state: &AppState) -> Result<u64> {
 }
 
 async fn sweep_older_than(state: &AppState, waited: Duration) -> Result<u64> {
+    queries::drop_stray_files(&state.ai).await?;
     let waiting = queries::take_waiting(&state.ai, waited).await?;
     if waiting.is_empty() {
         return Ok(0);

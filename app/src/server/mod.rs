@@ -3,7 +3,10 @@
 
 pub mod health;
 pub mod open_files;
+mod prepare;
 mod schedule;
 mod start;
+mod watch;
 
-pub use start::{background, jobs, listen, open, prepare, serve};
+pub use prepare::prepare;
+pub use start::{background, jobs, listen, open, open_core, serve};

@@ -7,6 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use crate::db::pair;
 use crate::error::Result;
 use crate::state::AppState;
 use crate::{auth, chat, jobs, knowledge};
@@ -14,12 +15,15 @@ use crate::{auth, chat, jobs, knowledge};
 type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
 
 /// Name, period in seconds, and what to do; returns the rows it touched.
-const SCHEDULES: [(&str, u64, Run); 5] = [
+const SCHEDULES: [(&str, u64, Run); 6] = [
     ("interrupt expired turns", 5, |state| async move { chat::interrupt_expired(&state.core).await }.boxed()),
     ("give up dead jobs", 30, |state| async move { jobs::give_up_dead(&state.core).await }.boxed()),
     ("requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await }.boxed()),
     ("delete old events", 60, |state| async move { chat::delete_old_events(&state.core).await }.boxed()),
-    ("delete expired refresh tokens", 600, |state| {
+    ("count the pair's epoch", 60, |state| {
+        async move { pair::beat(&state.core, &state.ai, state.mode).await.map(|()| 0) }.boxed()
+    }),
+    ("delete expired credentials", 600, |state| {
         async move { auth::delete_expired(&state.core).await }.boxed()
     }),
 ];

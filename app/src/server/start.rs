@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use super::schedule;
+use super::{prepare, schedule, watch};
 use crate::config::Settings;
+use crate::db::pair::Pairing;
 use crate::db::{Databases, Purpose, migrate};
 use crate::error::{Context, Error, Result};
 use crate::jobs::{Registry, Worker};
@@ -27,7 +28,7 @@ pub async fn open(
 ) -> Result<(Databases, AppState)> {
     let settings = Arc::new(settings);
     let databases = Databases::open(&settings, purpose).await?;
-    match assemble(&settings, &databases, migrate_pending).await {
+    match assemble(&settings, &databases, purpose, migrate_pending).await {
         Ok(state) => Ok((databases, state)),
         Err(error) => {
             databases.close().await?;
@@ -36,44 +37,43 @@ pub async fn open(
     }
 }
 
+/// Opens the databases for a command that needs core alone. The models, which
+/// take most of a short command's time, are loaded only if something pends.
+pub async fn open_core(settings: &Settings) -> Result<Databases> {
+    let databases = Databases::open(settings, Purpose::Command).await?;
+    match bring_core_up(settings, &databases).await {
+        Ok(()) => Ok(databases),
+        Err(error) => {
+            databases.close().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn bring_core_up(settings: &Settings, databases: &Databases) -> Result<()> {
+    Pairing::check(databases).await?.close().await;
+    if migrate::core_status(&databases.core).await?.iter().all(|step| step.applied) {
+        return Ok(());
+    }
+    prepare::prepare(databases, &load_models(settings).await?, settings).await
+}
+
+async fn load_models(settings: &Settings) -> Result<LanguageModels> {
+    let (models, cache_dir) = (settings.models.clone(), settings.embedded.cache_dir.clone());
+    tokio::task::spawn_blocking(move || LanguageModels::from_settings(&models, &cache_dir))
+        .await
+        .context("loading the models")?
+}
+
 async fn assemble(
     settings: &Arc<Settings>,
     databases: &Databases,
+    purpose: Purpose,
     migrate_pending: bool,
 ) -> Result<AppState> {
-    let models = {
-        let settings = Arc::clone(settings);
-        tokio::task::spawn_blocking(move || {
-            LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir)
-        })
-    };
-    let models = models.await.context("loading the models")??;
-    if migrate_pending {
-        prepare(databases, &models, settings).await?;
-    } else {
-        refuse_pending(databases).await?;
-    }
+    let models = load_models(settings).await?;
+    prepare::schemas(databases, &models, settings, purpose, migrate_pending).await?;
     AppState::new(Arc::clone(settings), databases, models).await
-}
-
-/// Brings both schemas up to date and ensures the embedding space.
-pub async fn prepare(databases: &Databases, models: &LanguageModels, settings: &Settings) -> Result<()> {
-    migrate::core_up(&databases.core).await?;
-    migrate::ai_up(&databases.ai, models.embedder.space(), &settings.knowledge).await
-}
-
-async fn refuse_pending(databases: &Databases) -> Result<()> {
-    let core = migrate::core_status(&databases.core).await?;
-    let ai = migrate::ai_status(&databases.ai).await?;
-    let pending: Vec<String> =
-        core.into_iter().chain(ai).filter(|step| !step.applied).map(|step| step.name).collect();
-    if pending.is_empty() {
-        return Ok(());
-    }
-    Err(Error::startup(
-        format!("migrations are pending: {}", pending.join(", ")),
-        "run `tandem migrate`, or start without --no-migrate",
-    ))
 }
 
 /// Binds the configured address.
@@ -102,6 +102,10 @@ pub fn background(state: &AppState, databases: &Databases) {
         let (server, stop) = (Arc::clone(server), state.shutdown.clone());
         state.tasks.spawn(async move { server.supervise(stop).await });
     }
+    state.tasks.spawn(watch::databases(state.clone()));
+    if state.ai.is_closed() {
+        state.tasks.spawn(prepare::ai_when_it_is_back(state.clone(), databases.clone()));
+    }
     if state.settings.jobs.workers > 0 {
         let worker = Worker::new(state.core.clone(), jobs(state), state.settings.jobs.clone());
         worker.start(&state.tasks, &state.shutdown);
@@ -112,7 +116,7 @@ pub fn background(state: &AppState, databases: &Databases) {
 /// Serves until `stop` resolves, then ends what runs within a bound.
 pub async fn serve(state: AppState, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
     let shutdown = state.shutdown.clone();
-    let app = router::build(state.clone());
+    let app = router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let serving = std::pin::pin!(serving.into_future());
     let watched = async {

@@ -1,11 +1,13 @@
 //! What every route shares: reading requests, answering errors, pages, streams.
 
+pub mod client;
 pub mod extract;
 pub mod live;
 pub mod page;
 pub mod problem;
 pub mod text;
 
+pub use client::Client;
 pub use extract::{Json, Path, Query};
 pub use page::{Cursor, Page, PageQuery};
 pub use problem::{Problem, Problems};

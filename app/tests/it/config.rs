@@ -77,10 +77,31 @@ fn production_refuses_what_only_a_trial_may_do() {
 }
 
 #[test]
+fn trusted_proxies_and_origins_are_exact() {
+    let settings = Settings::load(&env(&[("TRUSTED_PROXIES", "10.0.0.0/8, ::1")])).unwrap();
+    assert_eq!(settings.http.trusted_proxies.len(), 2);
+    assert!(settings.http.trusted_proxies[0].contains("10.2.3.4".parse().unwrap()));
+    assert!(Settings::load(&Env::new()).unwrap().http.trusted_proxies.is_empty());
+    for wrong in ["10.0.0.0/33", "proxy.internal", "0.0.0.0/0"] {
+        let said = refused(&[("TRUSTED_PROXIES", wrong)]);
+        assert!(said.contains("TRUSTED_PROXIES") && said.contains(wrong), "{said}");
+    }
+    for wrong in ["*", "https://app.example/", "app.example", "https://app.example/path"] {
+        let said = refused(&[("CORS_ORIGINS", wrong)]);
+        assert!(said.contains("CORS_ORIGINS") && said.contains(wrong), "{said}");
+    }
+    Settings::load(&env(&[("CORS_ORIGINS", "http://localhost:5173,capacitor://localhost")])).unwrap();
+    assert!(refused(&[("TANDEM__AUTH__LOGIN_FAILURES", "0")]).contains("auth.login_failures"));
+}
+
+#[test]
 fn registration_is_open_only_at_home() {
     assert_eq!(Settings::load(&Env::new()).unwrap().registration(), Registration::Open);
     let public = Settings::load(&env(&[("HOST", "0.0.0.0")])).unwrap();
     assert_eq!(public.registration(), Registration::Closed);
+    let invite = Settings::load(&env(&[("REGISTRATION", "invite")])).unwrap();
+    assert_eq!(invite.registration(), Registration::Invite);
+    assert!(refused(&[("REGISTRATION", "friends")]).contains("REGISTRATION"));
 }
 
 #[test]

@@ -27,6 +27,8 @@ mod health;
 mod knowledge;
 mod llm;
 mod memory;
+mod operations;
+mod packaging;
 mod process;
 mod row_security;
 mod schema;

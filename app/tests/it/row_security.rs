@@ -10,13 +10,15 @@ use tandem::db::{AiTx, Databases, Purpose, Reach};
 use uuid::Uuid;
 
 use crate::support::TestApp;
+use crate::support::files::Form;
 use crate::support::postgres::{self, Layout};
 use crate::support::user::TestUser;
 
 /// Tables with users' rows, and the column that says whose.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
     ("ai_kb_sources", "audience"),
     ("ai_kb_documents", "audience"),
+    ("ai_kb_files", "audience"),
     ("ai_memories", "audience"),
     ("ai_feedback", "user_id"),
 ];
@@ -26,7 +28,7 @@ async fn value<T: TryGetable>(connection: &impl ConnectionTrait, sql: &str) -> T
     connection.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
 }
 
-/// A source with passages, a memory and a vote.
+/// A source with passages, a memory, a vote, and a file that waits.
 async fn fill(app: &TestApp, user: &TestUser) {
     let source = json!({"title": "Mine", "text": "Market beta measures how a share moves with the market."});
     user.post("/knowledge/sources", source).await.expect(202);
@@ -36,6 +38,7 @@ async fn fill(app: &TestApp, user: &TestUser) {
     let answer = user.ask(&conversation, "What does beta measure?").await.expect(200);
     let message = answer["assistant_message_id"].as_str().unwrap().to_owned();
     user.put(&format!("/chat/messages/{message}/feedback"), json!({"rating": "up"})).await.expect(200);
+    Form::file("a.txt", b"Whales sing.").send(user).await.expect(202);
 }
 
 async fn acting_for(app: &TestApp, user: &TestUser) -> AiTx {
@@ -56,6 +59,8 @@ async fn without_any_owner_filter_nothing_foreign_is_seen_or_changed() {
     let (ann, bob) = (app.user().await, app.user().await);
     fill(&app, &ann).await;
     fill(&app, &bob).await;
+    // The first one was parsed when the jobs ran for the other user.
+    Form::file("b.txt", b"Whales sing.").send(&ann).await.expect(202);
     for (table, owner) in TABLES {
         let ai = acting_for(&app, &ann).await;
         let seen: i64 = value(&ai, &format!("SELECT count(*) FROM {table}")).await;
@@ -102,7 +107,7 @@ async fn without_an_identity_there_is_nothing() {
     let user = app.user().await;
     fill(&app, &user).await;
     let ai = app.state.ai.begin_for(&Reach::default()).await.unwrap();
-    assert_eq!(counts(&ai).await, [0, 0, 0, 0]);
+    assert_eq!(counts(&ai).await, [0; TABLES.len()]);
     drop(ai);
     // An identity ends with its transaction, whatever connection comes next.
     for _ in 0..20 {
@@ -110,7 +115,7 @@ async fn without_an_identity_there_is_nothing() {
         assert!(counts(&ai).await.iter().all(|count| *count > 0));
         ai.commit().await.unwrap();
         let ai = app.state.ai.begin_for(&Reach::default()).await.unwrap();
-        assert_eq!(counts(&ai).await, [0, 0, 0, 0]);
+        assert_eq!(counts(&ai).await, [0; TABLES.len()]);
     }
     let worker = app.state.ai.begin_worker().await.unwrap();
     assert!(counts(&worker).await.iter().all(|count| *count > 0));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const TIERS: &[(u8, &[&str])] = &[
     (0, &["config", "error", "telemetry"]),
-    (1, &["db", "jobs", "llm", "web"]),
+    (1, &["db", "jobs", "llm", "parse", "web"]),
     (2, &["state"]),
     (3, &["auth", "conversation", "market", "usage"]),
     (4, &["knowledge", "memory", "portfolio"]),

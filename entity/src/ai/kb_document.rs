@@ -32,6 +32,8 @@ pub struct Model {
     pub char_start: i32,
     /// One past its last code point.
     pub char_end: i32,
+    /// The page on which it begins, from 1.
+    pub page: Option<i32>,
     /// Tokens of the embedded text.
     pub tokens: i32,
     /// The source's fields.

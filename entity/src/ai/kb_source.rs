@@ -38,7 +38,7 @@ pub struct Model {
     pub scope: String,
     /// Title.
     pub title: String,
-    /// `text/plain` or `text/markdown`.
+    /// How it was written when it was sent; a page is kept as Markdown.
     pub media_type: String,
     /// The whole text.
     #[sea_orm(column_type = "Text")]
@@ -56,6 +56,9 @@ pub struct Model {
     pub documents: i32,
     /// The job that ingests it (core).
     pub job_id: Option<JobId>,
+    /// At which code point each page begins, for files with pages.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub pages: Option<Json>,
     /// Why it failed.
     #[sea_orm(column_type = "Text", nullable)]
     pub error: Option<String>,

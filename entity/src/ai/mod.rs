@@ -3,5 +3,7 @@
 pub mod embedding_space;
 pub mod feedback;
 pub mod kb_document;
+pub mod kb_file;
 pub mod kb_source;
 pub mod memory;
+pub mod setting;

@@ -27,6 +27,8 @@ pub struct Model {
     /// Supporting sentence; empty once deleted.
     #[sea_orm(column_type = "Text")]
     pub quote: String,
+    /// The page on which the passage begins, from 1.
+    pub page: Option<i32>,
     /// First code point of the marker in the answer.
     pub span_start: i32,
     /// One past its last code point.

@@ -1,8 +1,11 @@
 //! Tables of the core database.
 
+pub mod api_key;
 pub mod citation;
 pub mod conversation;
+pub mod invitation;
 pub mod job;
+pub mod login_failure;
 pub mod message;
 pub mod message_event;
 pub mod refresh_token;

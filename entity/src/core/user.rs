@@ -16,6 +16,17 @@ pub enum Role {
     Admin,
 }
 
+/// An argon2id hash in PHC form. Who guesses at it can test guesses, so it is
+/// never printed, not even as part of a row.
+#[derive(Clone, PartialEq, Eq, DeriveValueType)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(hidden)")
+    }
+}
+
 /// A row.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -29,8 +40,8 @@ pub struct Model {
     /// In lower case.
     #[sea_orm(unique)]
     pub email: String,
-    /// argon2id, PHC string.
-    pub password_hash: String,
+    /// Not printable.
+    pub password_hash: PasswordHash,
     /// Display name.
     pub full_name: Option<String>,
     /// What the user may do.

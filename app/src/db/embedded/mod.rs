@@ -43,6 +43,15 @@ const USABLE_ATTEMPTS_MAX: u32 = 3;
 /// A killed process is gone by then.
 const DEATH_NOTICED_AFTER: Duration = Duration::from_millis(50);
 
+/// Whether a data directory holds a cluster, or says where it is. Makes nothing.
+pub fn has_cluster(data_dir: &Path) -> bool {
+    let Ok(data_dir) = data_dir.canonicalize() else {
+        return false;
+    };
+    // One that is gone is reported when it is opened.
+    !matches!(Place { data_dir }.existing_cluster(), Ok(None))
+}
+
 /// Why a process opens the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {

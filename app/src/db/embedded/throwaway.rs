@@ -62,6 +62,17 @@ impl Throwaway {
         Ok(Self { dir, bin_dir, cluster, postmaster, _watchdog: watchdog })
     }
 
+    /// Stops the server: its connections are cut.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.postmaster.stop(&self.cluster.dir).await
+    }
+
+    /// Starts a stopped server, at the same address with the same data.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.postmaster = Postmaster::ensure(&self.cluster).await?;
+        Ok(())
+    }
+
     /// How to reach a database; `postgres` is the one that exists.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
         cluster::connect_options(&self.cluster.socket_dir, &self.cluster.password, database)

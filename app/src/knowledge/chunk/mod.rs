@@ -43,9 +43,10 @@ impl MediaType {
         }
     }
 
-    /// By its name; what is unknown is plain.
+    /// How the text of a source of this media type is kept: pages as
+    /// Markdown, what is unknown as plain text.
     pub(super) fn named(name: &str) -> Self {
-        if name == Self::Markdown.as_str() { Self::Markdown } else { Self::Plain }
+        if matches!(name, "text/markdown" | "text/html") { Self::Markdown } else { Self::Plain }
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod read;
 mod search;
+mod upload;
 mod write;
 
 pub use read::*;
 pub use search::*;
+pub use upload::FileUpload;
 pub use write::*;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::SourceStatus;
+use super::upload::{FileUpload, Sent};
 use crate::auth::CurrentUser;
 use crate::error::{Error, Result};
 use crate::knowledge::accept::{self, Accepted, Skipped};
@@ -90,24 +91,28 @@ pub struct ItemError {
     pub message: String,
 }
 
-/// Sends a text.
+/// Sends a text, or a file.
 ///
-/// It is cut and embedded in the background. The same `external_id` with
-/// another text replaces; the same text again changes nothing.
+/// A text comes as JSON, a file (text, Markdown, HTML or PDF) as
+/// `multipart/form-data`. It is read, cut and embedded in the background. The
+/// same `external_id` with another text or file replaces; the same one again
+/// changes nothing. A file that cannot be read fails its source, which says why.
 #[utoipa::path(
     post,
     path = "/knowledge/sources",
     tag = "knowledge",
-    request_body = SourceInput,
+    request_body(content((SourceInput = "application/json"), (FileUpload = "multipart/form-data"))),
     responses((status = 202, description = "It is on its way.", body = AcceptedBody), Problems)
 )]
 pub async fn create_source(
     State(state): State<AppState>,
     user: CurrentUser,
-    Json(input): Json<SourceInput>,
+    sent: Sent,
 ) -> Result<(StatusCode, Json<AcceptedBody>)> {
-    let offer = Offer::by(&user, input)?;
+    let Sent { input, file, slot } = sent;
+    let offer = Offer { file, ..Offer::by(&user, input)? };
     let mut accepted = accept::accept(&state, Some(user.id), vec![offer]).await?;
+    drop(slot);
     let accepted = accepted.pop().ok_or(Error::NotFound("source"))?;
     Ok((StatusCode::ACCEPTED, Json(accepted.into())))
 }

@@ -12,7 +12,7 @@ use entity::ids::{JobId, UserId};
 use serde::Serialize;
 
 use super::accept::{self, Accepted, Skipped};
-use super::source::{OWN_SCOPE, Offer, SourceInput};
+use super::source::{FileContent, OWN_SCOPE, Offer, SourceInput};
 use crate::auth::Ownership;
 use crate::error::{Context, Result};
 use crate::state::AppState;
@@ -27,7 +27,7 @@ const REJECTED_MAX: usize = 1000;
 /// Where texts come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A file, or a folder with all that is in it: `.md`, `.markdown` and `.txt`.
+    /// A file, or a folder with all that is in it: `.md`, `.txt`, `.html`, `.pdf` and the like.
     Path(PathBuf),
     /// A file with a JSON object a line: `id`, `text`, `title`, `scope`, `metadata`; other fields go to metadata.
     Lines(PathBuf),
@@ -108,7 +108,9 @@ pub async fn run(
     mut on_progress: impl FnMut(&Report),
 ) -> Result<Report> {
     let mut report = Report::default();
-    let mut items = tokio::task::spawn_blocking(move || open(origin)).await.context("opening texts")??;
+    let limit = state.settings.files.upload_limit_bytes;
+    let mut items =
+        tokio::task::spawn_blocking(move || open(origin, limit)).await.context("opening texts")??;
     loop {
         // Files are read away from the async threads.
         let (group, rest) = tokio::task::spawn_blocking(move || {
@@ -126,21 +128,39 @@ pub async fn run(
     }
 }
 
-type Items = Box<dyn Iterator<Item = Result<SourceInput, Rejected>> + Send>;
+/// A text, or a file that is still to be parsed.
+struct Incoming {
+    input: SourceInput,
+    file: Option<FileContent>,
+}
 
-fn open(origin: Origin) -> Result<Items> {
+impl From<SourceInput> for Incoming {
+    fn from(input: SourceInput) -> Self {
+        Self { input, file: None }
+    }
+}
+
+impl Incoming {
+    fn bytes(&self) -> usize {
+        self.file.as_ref().map_or(self.input.text.len(), |file| file.bytes.len())
+    }
+}
+
+type Items = Box<dyn Iterator<Item = Result<Incoming, Rejected>> + Send>;
+
+fn open(origin: Origin, file_bytes_max: usize) -> Result<Items> {
     Ok(match origin {
-        Origin::Path(path) => Box::new(files::open(&path)?),
-        Origin::Lines(path) => Box::new(lines::open(&path)?),
+        Origin::Path(path) => Box::new(files::open(&path, file_bytes_max)?),
+        Origin::Lines(path) => Box::new(lines::open(&path)?.map(|line| line.map(Incoming::from))),
     })
 }
 
-fn next_group(items: &mut Items) -> Vec<Result<SourceInput, Rejected>> {
+fn next_group(items: &mut Items) -> Vec<Result<Incoming, Rejected>> {
     let mut group = Vec::new();
     let mut bytes = 0;
     while group.len() < GROUP_ITEMS && bytes < GROUP_BYTES {
         let Some(item) = items.next() else { break };
-        bytes += item.as_ref().map_or(0, |input| input.text.len());
+        bytes += item.as_ref().map_or(0, Incoming::bytes);
         group.push(item);
     }
     group
@@ -149,16 +169,17 @@ fn next_group(items: &mut Items) -> Vec<Result<SourceInput, Rejected>> {
 async fn take_in(
     state: &AppState,
     whom: For,
-    group: Vec<Result<SourceInput, Rejected>>,
+    group: Vec<Result<Incoming, Rejected>>,
     report: &mut Report,
 ) -> Result<()> {
     let mut offers = Vec::with_capacity(group.len());
     for item in group {
         match item {
-            Ok(input) => offers.push(Offer {
+            Ok(Incoming { input, file }) => offers.push(Offer {
                 ownership: whom.ownership,
                 scope: input.scope.clone().unwrap_or_else(|| default_scope(whom.ownership)),
                 input,
+                file,
             }),
             Err(rejected) => report.reject(rejected),
         }

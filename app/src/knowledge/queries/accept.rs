@@ -58,6 +58,7 @@ pub(in crate::knowledge) async fn upsert(
             SourceColumn::Metadata,
             SourceColumn::Status,
         ])
+        .value(SourceColumn::Pages, Expr::cust("NULL"))
         .value(SourceColumn::Generation, Expr::cust("ai_kb_sources.generation + 1"))
         .value(SourceColumn::JobId, Expr::cust("NULL"))
         .value(SourceColumn::Error, Expr::cust("NULL"))

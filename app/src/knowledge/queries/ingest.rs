@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::knowledge::chunk::Passage;
 use crate::knowledge::ids;
 
-/// Rows a statement: 14 parameters each, and Postgres takes 65,535.
+/// Rows a statement: 15 parameters each, and Postgres takes 65,535.
 const INSERT_ROWS: usize = 1000;
 
 /// Sources a sweep looks at.
@@ -53,6 +53,7 @@ pub(in crate::knowledge) struct Started {
     pub(in crate::knowledge) media_type: String,
     pub(in crate::knowledge) content: String,
     pub(in crate::knowledge) metadata: serde_json::Value,
+    pub(in crate::knowledge) pages: Option<serde_json::Value>,
 }
 
 /// Marks sources as being worked on and loads them.
@@ -60,7 +61,7 @@ pub(in crate::knowledge) async fn start(ai: &AiDb, items: &[Item]) -> Result<Vec
     let sql = "UPDATE ai_kb_sources s SET status = 'processing', updated_at = now()
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
                 WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')
-            RETURNING s.id, s.generation, s.owner_id, s.tenant_id, s.external_id, s.scope, s.title, s.media_type, s.content, s.metadata";
+            RETURNING s.id, s.generation, s.owner_id, s.tenant_id, s.external_id, s.scope, s.title, s.media_type, s.content, s.metadata, s.pages";
     let ai = ai.begin_worker().await?;
     let started = Started::find_by_statement(over(sql, items, [])).all(&ai).await?;
     ai.commit().await?;
@@ -72,6 +73,8 @@ pub(in crate::knowledge) async fn start(ai: &AiDb, items: &[Item]) -> Result<Vec
 pub(in crate::knowledge) struct Prepared {
     pub(in crate::knowledge) source: Started,
     pub(in crate::knowledge) passages: Vec<Passage>,
+    /// The page on which each passage begins; none for sources without pages.
+    pub(in crate::knowledge) pages: Vec<Option<i32>>,
     /// As many as passages, once it is complete.
     pub(in crate::knowledge) vectors: Vec<Vec<f32>>,
 }
@@ -134,24 +137,24 @@ fn named(sources: &[Prepared]) -> Vec<Item> {
 
 fn rows(prepared: &Prepared) -> impl Iterator<Item = kb_document::ActiveModel> {
     let source = &prepared.source;
-    prepared.passages.iter().zip(&prepared.vectors).zip(0_i32..).map(move |((passage, vector), position)| {
-        kb_document::ActiveModel {
-            id: Set(ids::passage(source.id, position, &passage.content)),
-            source_id: Set(source.id),
-            owner_id: Set(source.owner_id),
-            tenant_id: Set(source.tenant_id),
-            scope: Set(source.scope.clone()),
-            title: Set(source.title.clone()),
-            heading_path: Set(passage.heading_path.clone()),
-            content: Set(passage.content.clone()),
-            position: Set(position),
-            char_start: Set(int(passage.char_start)),
-            char_end: Set(int(passage.char_end)),
-            tokens: Set(int(passage.tokens)),
-            metadata: Set(source.metadata.clone()),
-            embedding: Set(Some(vector.clone().into())),
-            ..Default::default()
-        }
+    let passages = prepared.passages.iter().zip(&prepared.vectors).zip(&prepared.pages).zip(0_i32..);
+    passages.map(move |(((passage, vector), page), position)| kb_document::ActiveModel {
+        id: Set(ids::passage(source.id, position, &passage.content)),
+        source_id: Set(source.id),
+        owner_id: Set(source.owner_id),
+        tenant_id: Set(source.tenant_id),
+        scope: Set(source.scope.clone()),
+        title: Set(source.title.clone()),
+        heading_path: Set(passage.heading_path.clone()),
+        content: Set(passage.content.clone()),
+        position: Set(position),
+        char_start: Set(int(passage.char_start)),
+        char_end: Set(int(passage.char_end)),
+        page: Set(*page),
+        tokens: Set(int(passage.tokens)),
+        metadata: Set(source.metadata.clone()),
+        embedding: Set(Some(vector.clone().into())),
+        ..Default::default()
     })
 }
 

@@ -68,7 +68,7 @@ pub(in crate::knowledge) async fn find(
 
 fn seen_by(audience: &Audience) -> sea_orm::Select<kb_source::Entity> {
     kb_source::Entity::find()
-        .select_except([SourceColumn::Content, SourceColumn::ContentHash])
+        .select_except([SourceColumn::Content, SourceColumn::ContentHash, SourceColumn::Pages])
         .filter(audience.condition())
 }
 

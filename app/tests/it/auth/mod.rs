@@ -2,8 +2,15 @@
 
 mod access;
 mod accounts;
+mod administration;
+mod api_keys;
+mod cors;
 mod gate;
+mod invitations;
 mod refresh;
+mod routes;
+mod setup;
+mod throttle;
 
 use serde_json::{Value, json};
 

@@ -58,14 +58,7 @@ async fn a_token_used_again_at_once_gives_the_same_successor() {
 #[tokio::test]
 async fn eight_parallel_refreshes_on_three_replicas_agree() {
     let app = TestApp::start().await;
-    let replica = async || {
-        TestApp::with()
-            .env("DATABASE_URL", &app.urls.core)
-            .env("AI_DATABASE_URL", app.urls.ai.as_ref().unwrap())
-            .start()
-            .await
-    };
-    let (second, third) = tokio::join!(replica(), replica());
+    let (second, third) = tokio::join!(app.replica(), app.replica());
     let session = log_in(&app).await;
     let replicas = [&app, &second, &third];
     let parallel = (0..8).map(|n| successor(replicas[n % 3], &session.refresh));

@@ -5,6 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use sea_orm::sqlx::Connection;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use tandem::db::embedded::{EmbeddedServer, Purpose, Throwaway};
 
 use super::{Folder, one, settings};
@@ -25,7 +27,16 @@ pub(super) fn spawn(test: &str, folder: &Folder, cache_dir: &Path, uid: Option<u
     if let Some(uid) = uid {
         command.uid(uid).gid(uid);
     }
-    command.spawn().unwrap()
+    // Another test that forks at this moment holds the copy open for a while.
+    for _ in 0..200 {
+        match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            spawned => return spawned.unwrap(),
+        }
+    }
+    panic!("the copy stays busy");
 }
 
 /// The server's pid, once the child has opened it.
@@ -61,6 +72,21 @@ async fn holds_a_throwaway() {
     std::fs::write(given_folder().join("dir"), server.dir().as_os_str().as_encoded_bytes()).unwrap();
     report(server.pid());
     tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+}
+
+/// Somebody who knows everything but is another user: address, password and all.
+#[tokio::test]
+#[ignore = "child of other tests"]
+async fn connects_with_a_stolen_password() {
+    let stolen: Vec<String> =
+        std::fs::read_to_string(given_folder().join("stolen")).unwrap().lines().map(str::to_owned).collect();
+    let options = PgConnectOptions::new_without_pgpass()
+        .socket(&stolen[0])
+        .port(5432)
+        .username("tandem")
+        .password(&stolen[1])
+        .database("core");
+    PgConnection::connect_with(&options).await.expect("a connection");
 }
 
 #[tokio::test]

@@ -122,6 +122,22 @@ async fn an_unfinished_first_start_is_begun_again() {
 }
 
 #[tokio::test]
+async fn a_first_start_killed_at_any_moment_is_finished_by_the_next() {
+    use crate::process::{Serving, embedded_env, run, tandem};
+    for kill_after_ms in [0, 100, 300, 600, 1000, 1500, 2200] {
+        let folder = Folder::new();
+        let env = embedded_env(&folder.join("data"));
+        let mut child = tandem(&env, &["serve"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(kill_after_ms)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let server = Serving::start(&env);
+        run(&env, &["doctor"]);
+        server.stop();
+    }
+}
+
+#[tokio::test]
 async fn a_throwaway_goes_with_its_process() {
     let folder = Folder::new();
     let mut child = spawn("holds_a_throwaway", &folder, &cache_dir(), None);

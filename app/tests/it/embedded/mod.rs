@@ -2,6 +2,7 @@
 
 mod children;
 mod crash;
+mod disk;
 mod open;
 mod users;
 

@@ -62,6 +62,24 @@ async fn root_s_server_runs_as_another_user_and_a_stranger_gets_nowhere() {
 }
 
 #[tokio::test]
+async fn another_user_cannot_connect_even_with_the_password() {
+    if !is_root() {
+        eprintln!("skipped: only root can become somebody else");
+        return;
+    }
+    let folder = Folder::new();
+    let server = EmbeddedServer::open(&settings(&folder.join("data")), Purpose::Serve).await.unwrap();
+    let password = std::fs::read_to_string(folder.join("data/postgres.password")).unwrap();
+    std::fs::write(folder.join("stolen"), format!("{}\n{}", server.socket_dir().display(), password))
+        .unwrap();
+    std::fs::set_permissions(folder.join("stolen"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let connects = |uid| spawn("connects_with_a_stolen_password", &folder, &cache_dir(), uid).wait().unwrap();
+    assert!(connects(None).success(), "what was stolen is right");
+    assert!(!connects(Some(STRANGER)).success());
+    server.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_data_dir_that_the_server_s_user_cannot_enter_keeps_its_cluster_elsewhere() {
     if !is_root() {
         return;

@@ -31,20 +31,24 @@ async fn a_folder_is_taken_in_with_what_is_in_it() {
     fs::write(folder.join("deep/er/whales.txt"), "Whales live in the sea.").unwrap();
     fs::write(folder.join("latin1.txt"), b"caf\xe9").unwrap();
     fs::write(folder.join("empty.txt"), "").unwrap();
+    fs::write(folder.join("none.pdf"), "").unwrap();
     fs::write(folder.join("image.png"), b"\x89PNG").unwrap();
     fs::write(folder.join(".hidden.txt"), "hidden").unwrap();
     std::os::unix::fs::symlink(&folder, folder.join("deep/loop")).unwrap();
     let report = run(&app, Origin::Path(folder.clone())).await;
-    assert_eq!((report.accepted, report.empty, report.rejected_count), (2, 1, 1), "{report:?}");
-    assert_eq!(report.rejected[0].at, "latin1.txt");
-    assert!(report.rejected[0].error.contains("UTF-8"));
+    assert_eq!((report.accepted, report.empty, report.rejected_count), (3, 1, 1), "{report:?}");
+    assert_eq!(
+        (report.rejected[0].at.as_str(), report.rejected[0].error.as_str()),
+        ("none.pdf", "the file is empty")
+    );
     assert_eq!(report.job_ids.len(), 1);
     let user = app.user().await;
     let result = user.post("/knowledge/search", json!({"query": "metal", "limit": 1})).await.expect(200);
     assert_eq!(result["hits"][0]["title"], "All about gold");
     assert_eq!(found(&user, json!({"query": "sea", "limit": 1})).await, ["deep/er/whales.txt"]);
     let again = run(&app, Origin::Path(folder.clone())).await;
-    assert_eq!((again.accepted, again.unchanged), (0, 2));
+    assert_eq!((again.accepted, again.unchanged), (0, 3));
+    assert_eq!(found(&user, json!({"query": "café", "limit": 1})).await, ["latin1.txt"]);
     fs::remove_dir_all(folder).unwrap();
 }
 

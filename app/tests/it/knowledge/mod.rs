@@ -2,6 +2,7 @@
 
 mod batch;
 mod failures;
+mod files;
 mod import;
 mod isolation;
 mod search;

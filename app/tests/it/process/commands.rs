@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use sea_orm_migration::MigratorTrait;
 use serde_json::Value;
 use tandem::config::Env;
 
@@ -14,18 +15,26 @@ async fn migrate_up_again_down_and_up_in_both_orders_and_modes() {
         [(Layout::Dual, ["core", "ai"]), (Layout::Single, ["core", "ai"]), (Layout::Single, ["ai", "core"])]
     {
         let env = postgres::empty(layout).await.env();
-        assert_eq!(pending(&env), 6);
+        let all = steps("core") + steps("ai");
+        assert_eq!(pending(&env), all);
         for chain in order {
             run(&env, &["migrate", chain]);
         }
         assert_eq!(pending(&env), 0);
         run(&env, &["migrate"]);
         for chain in order {
-            run(&env, &["migrate", chain, "--down", "3"]);
+            run(&env, &["migrate", chain, "--down", &steps(chain).to_string()]);
         }
-        assert_eq!(pending(&env), 6);
+        assert_eq!(pending(&env), all);
         run(&env, &["migrate", "all"]);
         assert_eq!(pending(&env), 0);
+    }
+}
+
+fn steps(chain: &str) -> usize {
+    match chain {
+        "core" => migration_core::Migrator::migrations().len(),
+        _ => migration_ai::Migrator::migrations().len(),
     }
 }
 
@@ -133,6 +142,16 @@ async fn users_are_made_and_admins_named() {
     assert!(run_failing(&env, &["user", "create", "boss@example.com"]).contains("exists"));
     assert!(!run(&env, &["token", "boss@example.com"]).trim().is_empty());
     assert!(run_failing(&env, &["token", "nobody@example.com"]).contains("nobody@example.com"));
+
+    run(&env, &["user", "create", "clerk@example.com"]);
+    assert!(run(&env, &["user", "disable", "Clerk@example.com"]).contains("disabled"));
+    assert!(run_failing(&env, &["token", "clerk@example.com"]).contains("no active user"));
+    run(&env, &["user", "enable", "clerk@example.com"]);
+    run(&env, &["token", "clerk@example.com"]);
+    assert!(
+        run_failing(&env, &["user", "disable", "boss@example.com"]).contains("last active administrator")
+    );
+    assert!(run_failing(&env, &["user", "disable", "nobody@example.com"]).contains("nobody@example.com"));
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! The program itself: several real processes on real databases.
 
+mod access;
 mod commands;
 mod end_to_end;
+mod files;
 mod replicas;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -50,37 +53,53 @@ pub(crate) fn run_failing(env: &Env, arguments: &[&str]) -> String {
 
 /// A running `tandem serve`; killed when it is dropped.
 pub(crate) struct Serving {
-    child: Child,
+    pub(crate) child: Child,
     /// `http://127.0.0.1:PORT`
     pub(crate) base: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Serving {
     /// Starts it and waits until it says it is ready.
     pub(crate) fn start(env: &Env) -> Self {
-        let mut child = tandem(env, &["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(&mut tandem(env, &["serve"]))
+    }
+
+    /// As [`Serving::start`], with a command that serves.
+    pub(crate) fn start_with(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         // Reads to the end of the process, so that its pipe never fills.
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
+                kept.lock().unwrap().push(line.clone());
                 let _ = sender.send(line);
             }
         });
         let started = Instant::now();
-        let mut log = Vec::new();
         while started.elapsed() < PATIENCE {
             let Ok(line) = receiver.recv_timeout(Duration::from_secs(20)) else { break };
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             if event["message"] == "ready" {
                 let base = format!("http://{}", event["address"].as_str().unwrap());
-                std::thread::spawn(move || receiver.iter().for_each(drop));
-                return Self { child, base };
+                return Self { child, base, log };
             }
-            log.push(line);
         }
         let _ = child.kill();
-        panic!("tandem serve did not become ready:\n{}", log.join("\n"));
+        panic!("tandem serve did not become ready:\n{}", log.lock().unwrap().join("\n"));
+    }
+
+    /// What it said until now, a JSON object a line.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop and waits for a clean end.

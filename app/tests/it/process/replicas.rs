@@ -70,6 +70,11 @@ async fn assert_history(urls: &Urls) {
     assert_eq!(count(ai, "SELECT count(*) FROM ai_embedding_spaces").await, 1);
     assert_eq!(count(ai, "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%USING hnsw%'").await, 2);
     assert_eq!(count(core, "SELECT count(*) FROM tenants").await, 1);
+    // One pair, which all of them joined.
+    let id = "SELECT value->>'id' FROM {} WHERE key = 'pair'";
+    let of_core = postgres::texts(core, &id.replace("{}", "settings")).await;
+    assert_eq!(of_core.len(), 1);
+    assert_eq!(of_core, postgres::texts(ai, &id.replace("{}", "ai_settings")).await);
 }
 
 async fn connect(url: &str) -> PgConnection {

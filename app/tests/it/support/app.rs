@@ -88,6 +88,15 @@ impl TestApp {
         Options::default()
     }
 
+    /// Another replica over the same databases.
+    pub(crate) async fn replica(&self) -> Self {
+        let mut options = Options::default().env("DATABASE_URL", &self.urls.core);
+        if let Some(ai) = &self.urls.ai {
+            options = options.env("AI_DATABASE_URL", ai);
+        }
+        options.start().await
+    }
+
     /// Core.
     pub(crate) fn core(&self) -> &CoreDb {
         &self.state.core
@@ -141,8 +150,8 @@ impl TestApp {
     pub(crate) async fn serve(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = self.router.clone();
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let service = self.router.clone().into_make_service_with_connect_info::<std::net::SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
         format!("http://{address}")
     }
 }

@@ -1,6 +1,7 @@
 //! The tests' small vocabulary.
 
 pub(crate) mod app;
+pub(crate) mod files;
 pub(crate) mod model;
 pub(crate) mod postgres;
 pub(crate) mod response;

@@ -86,6 +86,65 @@ pub(crate) async fn empty(layout: Layout) -> Urls {
     Urls { core: server.create("template0").await, ai }
 }
 
+/// A copy of a database as it is now: a backup. Nobody may be connected to it.
+pub(crate) async fn copy_of(url: &str) -> String {
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    let template = options.get_database().expect("a database").to_owned();
+    let mut watch = server().await.admin.connect().await.expect("the test server");
+    // Connections of a process that just ended need a moment to go.
+    for _ in 0..200 {
+        let others: i64 =
+            sea_orm::sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = $1")
+                .bind(&template)
+                .fetch_one(&mut watch)
+                .await
+                .expect("the activity");
+        if others == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    server().await.create(&template).await
+}
+
+/// Statements on a database, as its owner.
+pub(crate) async fn execute(url: &str, sql: &str) {
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    let mut connection = options.connect().await.expect("the database");
+    connection.execute(AssertSqlSafe(sql.to_owned())).await.expect(sql);
+    sea_orm::sqlx::Connection::close(connection).await.expect("closing");
+}
+
+/// The first column of every row, as text.
+pub(crate) async fn texts(url: &str, sql: &str) -> Vec<String> {
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    let mut connection = options.connect().await.expect("the database");
+    let rows = sea_orm::sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await;
+    sea_orm::sqlx::Connection::close(connection).await.expect("closing");
+    rows.expect(sql)
+}
+
+/// A database's name.
+pub(crate) fn name_of(url: &str) -> String {
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    options.get_database().expect("a database").to_owned()
+}
+
+/// Statements on the server's database `postgres`.
+pub(crate) async fn execute_on_server(sql: &str) {
+    let mut connection = server().await.admin.connect().await.expect("the test server");
+    connection.execute(AssertSqlSafe(sql.to_owned())).await.expect(sql);
+}
+
+/// An empty database made in a way of its own.
+pub(crate) async fn empty_with(options: &str) -> String {
+    let server = server().await;
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("t{number}_{}", server.run);
+    execute_on_server(&format!("CREATE DATABASE {name} TEMPLATE template0 {options}")).await;
+    (server.url)(&name)
+}
+
 /// Where `make setup` put things: `TANDEM_CACHE_DIR`, or the workspace's own cache.
 pub(crate) fn cache_dir() -> PathBuf {
     std::env::var_os("TANDEM_CACHE_DIR")
@@ -98,6 +157,8 @@ pub(crate) fn base_env() -> Env {
         ("EMBEDDING_MODEL".to_owned(), "pocket".to_owned()),
         ("TANDEM_CACHE_DIR".to_owned(), cache_dir().display().to_string()),
         ("REGISTRATION".to_owned(), "open".to_owned()),
+        // This process is the tests', not the program.
+        ("TANDEM__FILES__PARSER".to_owned(), env!("CARGO_BIN_EXE_tandem").to_owned()),
         // Many tests run at once on one server.
         ("TANDEM__DATABASE__CORE_POOL_MAX".to_owned(), "8".to_owned()),
         ("TANDEM__DATABASE__AI_POOL_MAX".to_owned(), "6".to_owned()),

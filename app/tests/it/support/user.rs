@@ -1,13 +1,19 @@
 //! Somebody who sends requests.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{Method, Request, header};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::response::{SseEvent, TestResponse};
+
+/// Paths that do not lie below the API's base.
+const WHOLE: [&str; 5] = ["/api/", "/health", "/docs", "/openapi", "/setup"];
 
 /// A user of the application under test.
 #[derive(Clone)]
@@ -16,11 +22,17 @@ pub(crate) struct TestUser {
     pub(crate) token: Option<String>,
     pub(crate) id: Uuid,
     pub(crate) email: String,
+    peer: SocketAddr,
 }
 
 impl TestUser {
     pub(crate) fn new(router: Router, token: Option<String>, id: Uuid, email: String) -> Self {
-        Self { router, token, id, email }
+        Self { router, token, id, email, peer: SocketAddr::from(([127, 0, 0, 1], 50_000)) }
+    }
+
+    /// The same, at the other end of a connection from this address.
+    pub(crate) fn at(&self, address: &str) -> Self {
+        Self { peer: SocketAddr::new(address.parse().unwrap(), 50_000), ..self.clone() }
     }
 
     /// The same router with another access token.
@@ -67,7 +79,7 @@ impl TestUser {
         self.post(&path, json!({ "content": content })).await.events()
     }
 
-    /// Any request. A path that begins with `/api`, `/health`, `/docs` or `/openapi` is taken as it is.
+    /// Any request. A path that begins with one of `WHOLE` is taken as it is.
     pub(crate) async fn request(
         &self,
         method: Method,
@@ -75,7 +87,7 @@ impl TestUser {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> TestResponse {
-        let whole = ["/api", "/health", "/docs", "/openapi"].iter().any(|start| path.starts_with(start));
+        let whole = WHOLE.iter().any(|start| path.starts_with(start));
         let uri = if whole { path.to_owned() } else { format!("/api/v1{path}") };
         let mut request = Request::builder().method(method).uri(uri);
         if let Some(token) = &self.token {
@@ -94,7 +106,8 @@ impl TestUser {
     }
 
     /// A request as it is.
-    pub(crate) async fn send(&self, request: Request<Body>) -> TestResponse {
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> TestResponse {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
         let response = self.router.clone().oneshot(request).await.unwrap();
         TestResponse::read(response).await
     }

@@ -1,4 +1,7 @@
-//! `/auth`: register, log in, refresh, log out, who am I.
+//! `/auth`: register, log in, refresh, log out, who am I; API keys; the setup.
+
+pub mod api_keys;
+pub mod setup;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,14 +10,14 @@ use entity::core::user::{self, Role};
 use garde::Validate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
 
 use super::register::NewUser;
 use super::{CurrentUser, access, email, login, password, queries, refresh, register};
 use crate::error::{Error, Result};
 use crate::state::AppState;
-use crate::web::{Json, Problems, text};
+use crate::web::{Client, Json, Problem, Problems, text};
 
 /// A new account.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -32,6 +35,10 @@ pub struct RegisterRequest {
     #[garde(inner(custom(register::is_name)))]
     #[schema(min_length = 1, max_length = 200)]
     pub full_name: Option<String>,
+    /// The token of an invitation; needed when the server asks for one.
+    #[garde(skip)]
+    #[schema(value_type = Option<String>)]
+    pub invitation: Option<SecretString>,
 }
 
 /// Address and password.
@@ -69,6 +76,12 @@ pub struct TokenView {
     /// Life of the access token, in seconds.
     expires_in: u64,
 }
+
+/// Too many attempts failed; the header `Retry-After` says for how long.
+#[derive(Debug, IntoResponses)]
+#[response(status = 429, content_type = "application/problem+json")]
+#[expect(dead_code, reason = "describes the answer in the document")]
+pub struct TooManyAttempts(Problem);
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,37 +128,40 @@ impl From<user::Model> for UserView {
 /// Register.
 ///
 /// Makes an account in the tenant `default`. 403 `registration_closed` when
-/// the operator makes the accounts, 409 `email_taken` when there is one.
+/// the operator makes the accounts, `invitation_required` when one is needed,
+/// `invitation_invalid`, `invitation_expired`, `invitation_used` or
+/// `invitation_for_another_email` when the given one does not do; 409
+/// `email_taken` when there is an account.
 #[utoipa::path(post, path = "/auth/register", tag = "auth", security(()), request_body = RegisterRequest,
     responses((status = 201, body = UserView), Problems))]
 pub async fn register(
     State(state): State<AppState>,
     Json(request): Json<RegisterRequest>,
 ) -> Result<(StatusCode, Json<UserView>)> {
-    register::require_registration_open(&state.settings)?;
     let new = NewUser {
         email: request.email,
         password: request.password,
         full_name: request.full_name,
         role: Role::User,
     };
-    let user = register::insert(&state.core, new).await?;
+    let user = register::register(&state, new, request.invitation.as_ref()).await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }
 
 /// Log in.
 ///
 /// 401 `invalid_credentials` for an unknown address as for a wrong password,
-/// `account_disabled` for a disabled account.
+/// `account_disabled` for a disabled account; 429 `too_many_attempts`, with
+/// `Retry-After`, after too many failures for this account from this address.
 #[utoipa::path(post, path = "/auth/login", tag = "auth", security(()), request_body = LoginRequest,
-    responses((status = 200, body = TokenView), Problems))]
+    responses((status = 200, body = TokenView), TooManyAttempts, Problems))]
 pub async fn login(
     State(state): State<AppState>,
+    client: Client,
     Json(request): Json<LoginRequest>,
 ) -> Result<Json<TokenView>> {
-    let user = login::authenticate(&state.core, &request.email, &request.password).await?;
-    let refresh_token = refresh::start(&state, user.id).await?;
-    Ok(Json(TokenView::new(&state, &user.into(), &refresh_token)?))
+    let (user, refresh_token) = login::log_in(&state, client, &request.email, &request.password).await?;
+    Ok(Json(TokenView::new(&state, &user, &refresh_token)?))
 }
 
 /// Refresh.

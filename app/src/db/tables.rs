@@ -1,0 +1,49 @@
+//! The tables of the two schemas, as the entities know them.
+
+use sea_orm::{EntityTrait, IdenStatic, Iterable};
+
+use entity::{ai, core};
+
+/// A table and the columns that its entity knows. The database can have more:
+/// generated ones, and vectors, which belong to the embedding space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Names of its columns.
+    pub columns: Vec<&'static str>,
+}
+
+fn table<E: EntityTrait>() -> Table {
+    Table {
+        name: E::default().table_name(),
+        columns: E::Column::iter().map(|column| column.as_str()).collect(),
+    }
+}
+
+/// Core's tables without its history.
+pub fn core() -> Vec<Table> {
+    vec![
+        table::<core::citation::Entity>(),
+        table::<core::conversation::Entity>(),
+        table::<core::job::Entity>(),
+        table::<core::message::Entity>(),
+        table::<core::message_event::Entity>(),
+        table::<core::refresh_token::Entity>(),
+        table::<core::setting::Entity>(),
+        table::<core::tenant::Entity>(),
+        table::<core::user::Entity>(),
+    ]
+}
+
+/// Ai's tables without its history.
+pub fn ai() -> Vec<Table> {
+    vec![
+        table::<ai::embedding_space::Entity>(),
+        table::<ai::feedback::Entity>(),
+        table::<ai::kb_document::Entity>(),
+        table::<ai::kb_source::Entity>(),
+        table::<ai::memory::Entity>(),
+        table::<ai::setting::Entity>(),
+    ]
+}

@@ -1,0 +1,31 @@
+//! Says in the log when a database goes away and when it is back: once each,
+//! with its name and never with credentials.
+
+use std::time::Duration;
+
+use crate::db::Mode;
+use crate::state::AppState;
+
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Looks at both databases until the process stops.
+pub(super) async fn databases(state: AppState) {
+    let (mut core, mut ai) = (true, true);
+    while state.shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        core = look("core", state.core.why_away().await, &state.core.describe(), core);
+        // With one database it is core; one that is closed is asked for by others.
+        if state.mode != Mode::Single && !state.ai.is_closed() {
+            ai = look("ai", state.ai.why_away().await, &state.ai.describe(), ai);
+        }
+    }
+}
+
+/// Whether it answers now.
+fn look(database: &str, away: Option<String>, at: &str, answered: bool) -> bool {
+    match &away {
+        Some(reason) if answered => tracing::error!(database, at, reason, "a database does not answer"),
+        None if !answered => tracing::info!(database, at, "a database answers again"),
+        _ => {}
+    }
+    away.is_none()
+}

@@ -1,0 +1,290 @@
+//! Every route, asked by everyone who must not be served.
+//!
+//! Generated from the OpenAPI document: a new route is asked without being
+//! named here, and fails until it has what it needs: its scope in [`scope_of`],
+//! and, if its path holds an id, a row in [`row_of`] and a body in [`body_of`].
+
+use axum::http::Method;
+use jsonwebtoken::{Algorithm, get_current_timestamp};
+use sea_orm::ConnectionTrait;
+use serde_json::{Value, json};
+use tandem::router::{BASE, PUBLIC};
+use uuid::Uuid;
+
+use super::access::{claims, real_key, sign, with};
+use super::text;
+use crate::support::TestApp;
+use crate::support::response::TestResponse;
+use crate::support::user::TestUser;
+
+/// Every scope an API key can have.
+const SCOPES: [&str; 8] = [
+    "admin:read",
+    "admin:write",
+    "chat:read",
+    "chat:write",
+    "knowledge:read",
+    "knowledge:write",
+    "memory:read",
+    "memory:write",
+];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Operation {
+    method: Method,
+    /// As in the document.
+    template: String,
+}
+
+impl Operation {
+    fn is_public(&self) -> bool {
+        PUBLIC.contains(&self.template.as_str())
+    }
+
+    fn is_templated(&self) -> bool {
+        self.template.contains('{')
+    }
+
+    fn is_admin(&self) -> bool {
+        self.template.starts_with(&format!("{BASE}/admin/"))
+    }
+
+    /// The path with this id in it.
+    fn path(&self, id: &str) -> String {
+        self.template.replace("{id}", id)
+    }
+
+    /// Somebody asks, about a row that does not exist if there is one in the path.
+    async fn ask(&self, user: &TestUser) -> TestResponse {
+        let path = self.path(&Uuid::now_v7().to_string());
+        user.request(self.method.clone(), &path, Some(json!({})), &[]).await
+    }
+}
+
+/// Every operation of the document.
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(tandem::router::openapi()).unwrap();
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            if [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(&method) {
+                operations.push(Operation { method, template: path.clone() });
+            }
+        }
+    }
+    assert!(operations.len() >= 40, "the document names only {} operations", operations.len());
+    operations
+}
+
+fn closed() -> impl Iterator<Item = Operation> {
+    operations().into_iter().filter(|operation| !operation.is_public())
+}
+
+/// Makes a row of `owner` for the `{id}` of a path; its id.
+async fn row_of(app: &TestApp, owner: &TestUser, template: &str) -> String {
+    match template.strip_prefix(BASE).unwrap() {
+        "/auth/api-keys/{id}" => {
+            let body = json!({"name": "a program", "scopes": ["chat:read"]});
+            text(&owner.post("/auth/api-keys", body).await.expect(201), "id")
+        }
+        "/chat/conversations/{id}"
+        | "/chat/conversations/{id}/messages"
+        | "/chat/conversations/{id}/send" => owner.conversation().await,
+        "/chat/messages/{id}/feedback" => {
+            let conversation = owner.conversation().await;
+            let answer = owner.ask(&conversation, "What is beta?").await.expect(200);
+            let id = text(&answer, "assistant_message_id");
+            owner.put(&format!("/chat/messages/{id}/feedback"), json!({"rating": "up"})).await.expect(200);
+            id
+        }
+        "/knowledge/sources/{id}" => {
+            let body = json!({"title": Uuid::now_v7(), "text": "Only its owner reads this."});
+            let id = text(&owner.post("/knowledge/sources", body).await.expect(202), "id");
+            app.run_jobs().await;
+            id
+        }
+        "/memories/{id}" => {
+            let body = json!({"content": format!("I am {}", Uuid::now_v7())});
+            text(&owner.post("/memories", body).await.expect(201), "id")
+        }
+        _ => panic!("{template} has no case: make a row of `owner` here and answer its id"),
+    }
+}
+
+/// A body with which the operation succeeds for the owner of its row.
+fn body_of(operation: &Operation) -> Option<Value> {
+    let path = operation.template.strip_prefix(BASE).unwrap();
+    match (operation.method.as_str(), path) {
+        ("GET" | "DELETE", _) => None,
+        ("PATCH", "/auth/api-keys/{id}") => Some(json!({"name": "another name"})),
+        ("PATCH", "/chat/conversations/{id}") => Some(json!({"title": "another title"})),
+        ("POST", "/chat/conversations/{id}/send") => Some(json!({"content": "What is beta?"})),
+        ("PUT" | "POST", "/chat/messages/{id}/feedback") => Some(json!({"rating": "down"})),
+        ("PATCH", "/memories/{id}") => Some(json!({"content": "I am somebody else"})),
+        (method, _) => panic!("{method} {path} has no case: give a body here"),
+    }
+}
+
+/// The scope an API key needs for an operation; none: no key will do.
+fn scope_of(operation: &Operation) -> Option<&'static str> {
+    let path = operation.template.strip_prefix(BASE).unwrap_or(&operation.template);
+    let reads = operation.method == Method::GET || path.ends_with("/search");
+    let area = path.split('/').nth(1).unwrap();
+    match (area, reads) {
+        ("admin", true) => Some("admin:read"),
+        ("admin", false) => Some("admin:write"),
+        ("auth", _) => None,
+        ("chat", true) => Some("chat:read"),
+        ("chat", false) => Some("chat:write"),
+        ("knowledge", true) => Some("knowledge:read"),
+        ("knowledge", false) => Some("knowledge:write"),
+        ("memories", true) => Some("memory:read"),
+        ("memories", false) => Some("memory:write"),
+        _ => panic!("{path} has no case: which scope does an API key need?"),
+    }
+}
+
+/// An API key of the user.
+pub(super) async fn key(user: &TestUser, scopes: &[&str]) -> TestUser {
+    let body = json!({"name": "a program", "scopes": scopes});
+    let made = user.post("/auth/api-keys", body).await.expect(201);
+    user.with_token(&text(&made, "key"))
+}
+
+#[tokio::test]
+async fn every_closed_route_refuses_who_has_no_valid_credentials() {
+    let app = TestApp::start().await;
+    let user = app.user().await;
+    let signing_key = real_key(&app);
+    let expired = with(&claims(user.id), "exp", json!(get_current_timestamp() - 60));
+    let disabled = app.user().await;
+    let disabled_key = key(&disabled, &SCOPES[2..]).await;
+    let deleted = app.user().await;
+    let expired_key = key(&user, &["chat:read"]).await;
+    for sql in [
+        format!("UPDATE users SET is_active = false WHERE id = '{}'", disabled.id),
+        format!("DELETE FROM users WHERE id = '{}'", deleted.id),
+        format!("UPDATE api_keys SET expires_at = now() WHERE user_id = '{}'", user.id),
+    ] {
+        app.core().execute_unprepared(&sql).await.unwrap();
+    }
+    let forged =
+        user.with_token(&sign(Algorithm::HS256, b"another key of some length......", &claims(user.id)));
+    let strangers = [
+        (app.anonymous(), "missing_token"),
+        (forged, "invalid_token"),
+        (user.with_token(&sign(Algorithm::HS256, &signing_key, &expired)), "expired_token"),
+        (disabled, "account_disabled"),
+        (disabled_key, "account_disabled"),
+        (deleted, "invalid_token"),
+        (user.with_token("tdm_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "invalid_api_key"),
+        (expired_key, "api_key_expired"),
+    ];
+    for operation in closed() {
+        for (stranger, code) in &strangers {
+            let answer = operation.ask(stranger).await;
+            assert_eq!(answer.status, 401, "{operation:?} {code}: {}", answer.body);
+            assert_eq!(answer.headers["www-authenticate"], "Bearer");
+            answer.expect_problem(401, code);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_somebody_else_is_404_on_every_route() {
+    let app = TestApp::start().await;
+    let (owner, stranger, admin) = (app.user().await, app.user().await, app.admin().await);
+    let mut asked = 0;
+    for operation in closed().filter(|operation| operation.is_templated() && !operation.is_admin()) {
+        let path = operation.path(&row_of(&app, &owner, &operation.template).await);
+        let body = body_of(&operation);
+        let ask =
+            async |user: &TestUser| user.request(operation.method.clone(), &path, body.clone(), &[]).await;
+        for other in [&stranger, &admin] {
+            let problem = ask(other).await.expect_problem(404, "not_found");
+            assert_ne!(problem["detail"], "route not found", "{operation:?}");
+        }
+        // The row was there, and stayed: this could have failed.
+        let answer = ask(&owner).await;
+        assert!((200..300).contains(&answer.status), "{operation:?} by its owner: {}", answer.body);
+        asked += 1;
+    }
+    assert!(asked >= 12, "only {asked} operations");
+}
+
+/// Where a row is named in the body instead of the path.
+#[tokio::test]
+async fn a_row_of_somebody_else_named_in_a_body_is_404() {
+    let app = TestApp::start().await;
+    let (owner, stranger) = (app.user().await, app.user().await);
+    let conversation = owner.conversation().await;
+    let body = json!({"conversation_id": conversation, "text": "What is beta?"});
+    stranger.post("/chat/send", body.clone()).await.expect_problem(404, "not_found");
+    assert_eq!(owner.post("/chat/send", body).await.status, 200);
+}
+
+#[tokio::test]
+async fn every_admin_route_is_for_administrators() {
+    let app = TestApp::start().await;
+    let user = app.user().await;
+    let mut asked = 0;
+    for operation in closed().filter(Operation::is_admin) {
+        let answer = operation.ask(&user).await;
+        assert_eq!(answer.status, 403, "{operation:?}: {}", answer.body);
+        answer.expect_problem(403, "admin_only");
+        asked += 1;
+    }
+    assert!(asked >= 6, "only {asked} operations");
+}
+
+#[tokio::test]
+async fn an_api_key_opens_only_what_its_scopes_name() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let all = key(&admin, &SCOPES).await;
+    let mut keys = Vec::new();
+    for scope in SCOPES {
+        let others: Vec<&str> = SCOPES.into_iter().filter(|other| *other != scope).collect();
+        keys.push((scope, key(&admin, &[scope]).await, key(&admin, &others).await));
+    }
+    for operation in closed() {
+        let Some(scope) = scope_of(&operation) else {
+            let answer = operation.ask(&all).await;
+            if operation.template.ends_with("/auth/me") {
+                answer.expect(200);
+            } else {
+                assert_eq!(answer.status, 403, "{operation:?}: {}", answer.body);
+                answer.expect_problem(403, "key_not_allowed");
+            }
+            continue;
+        };
+        let (_, with_scope, without_scope) = keys.iter().find(|(name, ..)| *name == scope).unwrap();
+        let refused = operation.ask(without_scope).await;
+        assert_eq!(refused.status, 403, "{operation:?}: {}", refused.body);
+        let refused = refused.expect_problem(403, "missing_scope");
+        assert!(refused["detail"].as_str().unwrap().ends_with(scope), "{refused}");
+        let allowed = operation.ask(with_scope).await;
+        assert!(![401, 403].contains(&allowed.status), "{operation:?}: {}", allowed.body);
+    }
+}
+
+/// No path is hidden behind another one: `/memories/search` is no memory.
+#[tokio::test]
+async fn every_documented_route_is_reachable() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    for operation in operations() {
+        let answer = operation.ask(&admin).await;
+        assert_ne!(answer.status, 405, "{operation:?}");
+        assert!(answer.status < 500, "{operation:?}: {}", answer.body);
+        assert!(!answer.body.contains("route not found"), "{operation:?}");
+        if !operation.is_templated() {
+            assert!(
+                !answer.body.contains("\"field\":\"path\""),
+                "{operation:?} is taken for an id: {}",
+                answer.body
+            );
+        }
+    }
+}
