@@ -18,6 +18,7 @@ import corpus
 import postgres as server
 
 TWIN_SECRET = "a secret of the bench's own, 32 bytes"
+MEMORIES = 100_000
 # The default (app/config/default.toml, hnsw_ef_search), and what is tried when recall is below its bar with it.
 EF_SEARCH = (300, 400, 600, 800, 1000)
 RECALL = 0.99
@@ -94,7 +95,8 @@ class Stage:
         return f"""
             INSERT INTO ai_memories (id, owner_id, tenant_id, scope, external_id, content, content_hash, origin, embedding)
             SELECT {uuid_sql("m")}, {owner}, {tenant}, 'bench', 'memory-' || i, content, sha256(convert_to(content, 'UTF8')), 'user', embedding
-              FROM bench.memories;
+              FROM (SELECT i, content, embedding FROM bench.passages
+                    UNION ALL SELECT i + {MEMORIES}, content, embedding FROM bench.memories ORDER BY i LIMIT {MEMORIES}) AS rows;
         """
 
     # --- Recall ------------------------------------------------------------------------------
