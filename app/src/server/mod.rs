@@ -2,6 +2,7 @@
 //! and stops gracefully.
 
 pub mod health;
+pub mod open_files;
 mod prepare;
 mod schedule;
 mod start;

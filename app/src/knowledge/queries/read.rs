@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::auth::{Audience, Ownership};
-use crate::db::{AiConn, AiDb, CoreDb};
+use crate::db::{AiDb, CoreDb};
 use crate::error::Result;
 use crate::web::Cursor;
 
@@ -94,20 +94,4 @@ pub(in crate::knowledge) async fn empty_citations(core: &CoreDb, id: SourceId) -
         .exec(core)
         .await?;
     Ok(())
-}
-
-/// The callers' own ids of sources.
-pub(in crate::knowledge) async fn external_ids(
-    ai: &impl AiConn,
-    audience: &Audience,
-    ids: impl IntoIterator<Item = SourceId>,
-) -> Result<Vec<(SourceId, Option<String>)>> {
-    Ok(kb_source::Entity::find()
-        .select_only()
-        .columns([SourceColumn::Id, SourceColumn::ExternalId])
-        .filter(audience.condition())
-        .filter(SourceColumn::Id.is_in(ids))
-        .into_tuple()
-        .all(ai)
-        .await?)
 }
