@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
-use crate::db::{AiDb, CoreDb, Databases, Mode, settings};
+use crate::db::{AiDb, CoreDb, Databases, LargeFilters, Mode, settings};
 use crate::error::{Context, Result};
 use crate::jobs::outbox::{self, Outbox};
 use crate::llm::LanguageModels;
@@ -39,6 +39,8 @@ pub struct AppState {
     pub slots: Slots,
     /// Turns running in this process.
     pub live: LiveLogs,
+    /// What searches learned about their filters.
+    pub large_filters: LargeFilters,
     /// Work that outlives its request; shutdown waits for it.
     pub tasks: TaskTracker,
     /// Cancelled when the process begins to stop.
@@ -70,6 +72,7 @@ impl AppState {
             signing_key,
             slots,
             live: LiveLogs::default(),
+            large_filters: LargeFilters::default(),
             tasks,
             shutdown: CancellationToken::new(),
         })

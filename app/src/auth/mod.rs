@@ -33,7 +33,8 @@ mod user;
 pub use access::{access_token, sign_access_token};
 pub use account::{ACCOUNT_DELETED, delete_account, require_account};
 pub use accounts::{
-    AccountChange, change_account, find_account, find_account_by_email, list_accounts, require_other_admin,
+    AccountChange, Change, change_account, find_account, find_account_by_email, list_accounts,
+    require_other_admin,
 };
 pub use audience::{Audience, Ownership};
 pub use deletion::Deletion;

@@ -27,8 +27,8 @@ use crate::web::live::Writer;
 /// Earlier messages that are looked at; the token budget decides how many go in.
 const HISTORY_MESSAGES: u64 = 100;
 
-/// Longest answer kept, in characters; a model that runs on is stopped there.
-const ANSWER_CHARACTERS_MAX: usize = 200_000;
+/// Longest answer kept, in bytes; a model that runs on is stopped there.
+const ANSWER_BYTES_MAX: usize = 200_000;
 
 /// What a turn knows from its beginning.
 #[derive(Debug)]
@@ -109,21 +109,25 @@ async fn produce(turn: &Turn, log: &mut TurnLog, draft: &mut Draft) -> Result<()
         }),
     );
     log.event("start", json!({ "mode": Mode::of(state).name(), "model": answer::model_name(state) }));
-    log.flush().await?;
-    let (retrieved, remembered, history) = tokio::join!(
+    // Whoever waits for the first word waits for no write that can go on beside the work.
+    let (sent, retrieved, remembered, history) = tokio::join!(
+        log.flush(),
         retrieve::retrieve(state, &turn.user, &turn.question),
         remember(turn),
         queries::history(&state.core, turn.conversation_id, turn.position, HISTORY_MESSAGES),
     );
+    sent?;
     let mut history = history?;
     history.reverse();
     draft.memories = retrieved.memories.iter().map(|memory| memory.id.0).collect();
     announce(log, &retrieved, remembered.as_ref());
-    log.flush().await?;
     let request = prompt::build(&turn.question, &history, &retrieved, state.settings.chat.history_tokens);
     drop(history);
     let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
-    let stream = answer::start(state, request, &turn.question, &retrieved, fact).await?;
+    let (sent, stream) =
+        tokio::join!(log.flush(), answer::start(state, request, &turn.question, &retrieved, fact));
+    sent?;
+    let stream = stream?;
     follow(turn, log, draft, stream, &retrieved).await
 }
 
@@ -151,7 +155,7 @@ async fn follow(
             Some(Ok(ChatDelta::Text(text))) => {
                 let (text, markers) = filter.push(&text);
                 draft.add(turn, log, &text, &markers, retrieved);
-                if draft.text.chars().count() > ANSWER_CHARACTERS_MAX {
+                if draft.text.len() > ANSWER_BYTES_MAX {
                     log.event("info", json!({ "code": "answer_too_long" }));
                     break;
                 }

@@ -30,6 +30,7 @@ impl Serve {
     pub(super) async fn run(self, mut settings: Settings) -> Result<()> {
         settings.database.adopt |= self.adopt;
         let stop = stop_signal()?;
+        server::open_files::raise_limit();
         if self.demo {
             seed::refuse_in_production(&settings)?;
         }

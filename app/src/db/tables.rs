@@ -24,9 +24,12 @@ fn table<E: EntityTrait>() -> Table {
 /// Core's tables without its history.
 pub fn core() -> Vec<Table> {
     vec![
+        table::<core::api_key::Entity>(),
         table::<core::citation::Entity>(),
         table::<core::conversation::Entity>(),
+        table::<core::invitation::Entity>(),
         table::<core::job::Entity>(),
+        table::<core::login_failure::Entity>(),
         table::<core::message::Entity>(),
         table::<core::message_event::Entity>(),
         table::<core::refresh_token::Entity>(),
@@ -42,6 +45,7 @@ pub fn ai() -> Vec<Table> {
         table::<ai::embedding_space::Entity>(),
         table::<ai::feedback::Entity>(),
         table::<ai::kb_document::Entity>(),
+        table::<ai::kb_file::Entity>(),
         table::<ai::kb_source::Entity>(),
         table::<ai::memory::Entity>(),
         table::<ai::setting::Entity>(),

@@ -3,6 +3,7 @@
 
 mod events;
 pub mod health;
+pub mod open_files;
 mod prepare;
 mod schedule;
 mod start;

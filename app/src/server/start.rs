@@ -52,6 +52,7 @@ pub async fn open_core(settings: &Settings) -> Result<Databases> {
 }
 
 async fn bring_core_up(settings: &Settings, databases: &Databases) -> Result<()> {
+    // Also refuses two databases that do not belong together.
     Pairing::check(databases).await?.close().await;
     if migrate::core_status(&databases.core).await?.iter().all(|step| step.applied) {
         return Ok(());

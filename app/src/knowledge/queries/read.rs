@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::auth::Audience;
-use crate::db::{AiConn, AiDb};
+use crate::db::AiDb;
 use crate::error::Result;
 use crate::web::Cursor;
 
@@ -69,20 +69,4 @@ fn seen_by(audience: &Audience) -> sea_orm::Select<kb_source::Entity> {
     kb_source::Entity::find()
         .select_except([SourceColumn::Content, SourceColumn::ContentHash, SourceColumn::Pages])
         .filter(audience.condition())
-}
-
-/// The callers' own ids of sources.
-pub(in crate::knowledge) async fn external_ids(
-    ai: &impl AiConn,
-    audience: &Audience,
-    ids: impl IntoIterator<Item = SourceId>,
-) -> Result<Vec<(SourceId, Option<String>)>> {
-    Ok(kb_source::Entity::find()
-        .select_only()
-        .columns([SourceColumn::Id, SourceColumn::ExternalId])
-        .filter(audience.condition())
-        .filter(SourceColumn::Id.is_in(ids))
-        .into_tuple()
-        .all(ai)
-        .await?)
 }
