@@ -33,7 +33,7 @@ impl Serve {
         let listener = server::listen(&settings).await?;
         let address = listener.local_addr().context("reading the address")?;
         let (databases, state) = server::open(settings, Purpose::Serve, !self.no_migrate).await?;
-        server::background(&state, &databases);
+        server::background(&state, &databases, !self.no_migrate);
         let base = format!("http://{address}");
         tracing::info!(%address, mode = ?state.mode, "ready");
         let demo = async {

@@ -173,7 +173,10 @@ mod tests {
     #[test]
     fn what_a_server_lacks_is_named_with_its_remedy() {
         let facts = Facts::for_tests();
-        assert_eq!([version(&facts), encoding(&facts), writable(&facts), may_create_tables(&facts)], [const { None }; 4]);
+        assert_eq!(
+            [version(&facts), encoding(&facts), writable(&facts), may_create_tables(&facts)],
+            [const { None }; 4]
+        );
         let old = Facts { version: "14.9".to_owned(), version_num: 140_009, ..facts.clone() };
         let (problem, remedy) = version(&old).unwrap();
         assert!(problem.contains("PostgreSQL 14.9") && problem.contains("\"db\"") && remedy.contains("15"));
