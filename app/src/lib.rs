@@ -25,6 +25,8 @@ pub mod memory;
 pub mod feedback;
 // Tier 7
 pub mod chat;
+// Tier 8
+pub mod admin;
 // Tier 9
 pub mod cli;
 pub mod router;

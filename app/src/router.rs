@@ -23,7 +23,7 @@ use crate::server::health;
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
 use crate::web::problem::REQUEST_ID;
-use crate::{auth, chat, conversation, feedback, knowledge, memory};
+use crate::{admin, auth, chat, conversation, feedback, knowledge, memory};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -65,7 +65,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::http::login))
         .routes(routes!(auth::http::refresh))
         .routes(routes!(auth::http::logout))
-        .routes(routes!(auth::http::me))
+        .routes(routes!(auth::http::me, auth::http::delete_me))
         .routes(routes!(conversation::http::create, conversation::http::list))
         .routes(routes!(conversation::http::read, conversation::http::rename, conversation::http::delete))
         .routes(routes!(conversation::http::messages))
@@ -86,6 +86,9 @@ fn api() -> OpenApiRouter<AppState> {
             memory::http::list::list,
             memory::http::delete::delete_all
         ))
+        .routes(routes!(admin::delete_user::delete_user))
+        .routes(routes!(admin::links::http::links))
+        .routes(routes!(admin::links::http::retry))
         .routes(routes!(memory::http::batch::create_batch))
         .routes(routes!(memory::http::search::search))
         .routes(routes!(memory::http::read::read, memory::http::edit::edit, memory::http::delete::delete))

@@ -10,6 +10,7 @@ use sea_orm_migration::prelude::*;
 mod m20261121_000001_accounts;
 mod m20261121_000002_chat;
 mod m20261121_000003_jobs;
+mod m20261121_000012_outbox;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_accounts::Migration),
             Box::new(m20261121_000002_chat::Migration),
             Box::new(m20261121_000003_jobs::Migration),
+            Box::new(m20261121_000012_outbox::Migration),
         ]
     }
 

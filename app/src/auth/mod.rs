@@ -6,7 +6,9 @@
 //! [`CurrentUser`] or an [`AdminUser`] has proof.
 
 mod access;
+mod account;
 mod audience;
+mod deletion;
 mod email;
 pub mod http;
 mod keys;
@@ -20,7 +22,9 @@ mod set_password;
 mod user;
 
 pub use access::access_token;
+pub use account::{ACCOUNT_DELETED, delete_account, require_account};
 pub use audience::{Audience, Ownership};
+pub use deletion::Deletion;
 pub use layer::{Gate, require_user};
 pub use password::generate_password;
 pub use queries::find_user_by_email;

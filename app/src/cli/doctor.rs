@@ -1,60 +1,96 @@
-//! `tandem doctor`
+//! `tandem doctor` and `tandem doctor links`
 
-use clap::Args;
+use std::process::ExitCode;
 
-use super::output;
+use clap::{Args, Subcommand};
+
+use super::{checkup, output, with_state};
+use crate::admin::links::{self, LIMIT_MAX, Options, Report, Verdict};
 use crate::config::Settings;
-use crate::db::doctor::{self, Report, Status};
-use crate::error::{Context, Error, Result};
-use crate::llm::LanguageModels;
+use crate::error::Result;
+use crate::state::AppState;
 
 /// Doctor.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Doctor {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Print the checks as JSON
     #[arg(long)]
     json: bool,
 }
 
+/// Parts of it that do more than look.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Count rows whose other half in the other database is gone
+    ///
+    /// Orphans are put into quarantine, which changes nothing of them. Exit
+    /// code 0: none; 3: some, in quarantine; 4: too many (more than 100, or 1 %
+    /// of a table), nothing was changed; 1: the check failed.
+    Links(Links),
+}
+
+/// Doctor links.
+#[derive(Debug, Args)]
+pub(super) struct Links {
+    /// Repair what has been in quarantine for seven days
+    #[arg(long)]
+    repair: bool,
+    /// Orphans a table that are no reason to stop
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=LIMIT_MAX))]
+    limit: Option<u64>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const ORPHANS: u8 = 3;
+const STOPPED: u8 = 4;
+
 impl Doctor {
-    pub(super) async fn run(self, settings: Settings) -> Result<()> {
-        let (models, cache_dir) = (settings.models.clone(), settings.embedded.cache_dir.clone());
-        let loading = tokio::task::spawn_blocking(move || LanguageModels::from_settings(&models, &cache_dir));
-        let models = loading.await.context("loading the models")?;
-        let space = models.map(|models| models.embedder.space().clone());
-        let report = doctor::examine(&settings, space).await?;
-        if self.json {
-            output::json(&serde_json::json!({
-                "version": report.version,
-                "mode": report.mode,
-                "failed": report.count(Status::Fail),
-                "warned": report.count(Status::Warn),
-                "checks": report.checks,
-            }))?;
-        } else {
-            show(&report)?;
-        }
-        match report.count(Status::Fail) {
-            0 => Ok(()),
-            failed => Err(Error::startup(
-                format!("{failed} of {} checks failed", report.checks.len()),
-                "do what stands below each of them, and run `tandem doctor` again",
-            )),
+    pub(super) async fn run(self, settings: Settings) -> Result<ExitCode> {
+        match self.part {
+            Some(Part::Links(links)) => links.run(settings).await,
+            None => checkup::run(settings, self.json).await.map(|()| ExitCode::SUCCESS),
         }
     }
 }
 
-fn show(report: &Report) -> Result<()> {
-    for check in &report.checks {
-        let status = match check.status {
-            Status::Ok => "ok  ",
-            Status::Warn => "warn",
-            Status::Fail => "FAIL",
-        };
-        output::line(&format!("{status}  {:<26} {}", check.name, check.detail))?;
-        if let Some(remedy) = &check.remedy {
-            output::line(&format!("      {:<26} remedy: {remedy}", ""))?;
+impl Links {
+    async fn run(self, settings: Settings) -> Result<ExitCode> {
+        let options = Options { repair: self.repair, limit: self.limit };
+        let report =
+            with_state(settings, async |state: &AppState| links::check(state, options).await).await?;
+        if self.json {
+            output::json(&report)?;
+        } else {
+            show(&report)?;
         }
+        Ok(match report.verdict {
+            Verdict::Clean => ExitCode::SUCCESS,
+            Verdict::Orphans => ExitCode::from(ORPHANS),
+            Verdict::Stopped => ExitCode::from(STOPPED),
+        })
     }
-    Ok(())
+}
+
+fn show(report: &Report) -> Result<()> {
+    for link in &report.links {
+        let repaired =
+            if link.repaired > 0 { format!(", {} repaired", link.repaired) } else { String::new() };
+        output::line(&format!(
+            "{:<14} {:<13} {} of {} rows{repaired}",
+            link.table, link.reason, link.orphans, link.rows
+        ))?;
+    }
+    output::line(&format!(
+        "outbox         {} waiting, {} given up, {} delivered but unknown to ai",
+        report.outbox.pending, report.outbox.dead, report.unknown_to_ai
+    ))?;
+    match &report.stopped {
+        Some(why) => output::line(&format!("stopped, nothing was changed: {why}")),
+        None => Ok(()),
+    }
 }

@@ -2,6 +2,7 @@
 //! standard error; any failure exits non-zero.
 
 mod ask;
+mod checkup;
 mod doctor;
 mod health;
 mod ingest;
@@ -40,7 +41,7 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Show whether core and ai belong together, and make them a pair
     Pair(pair::Pair),
-    /// Look at servers, schemas, indexes and the pair; change nothing
+    /// Look at servers, schemas, indexes and the pair, and change nothing; or check links
     Doctor(doctor::Doctor),
     /// Ask the server on this machine whether it is ready
     Health,
@@ -61,7 +62,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output::failure(&error);
             ExitCode::FAILURE
@@ -69,10 +70,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     if let Command::Openapi = command {
         let document = router::openapi().to_pretty_json().context("printing the OpenAPI document")?;
-        return output::line(&document);
+        output::line(&document)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings::from_process_env()?;
     telemetry::start(&settings.telemetry)?;
@@ -81,20 +83,21 @@ fn run(command: Command) -> Result<()> {
     runtime.block_on(dispatch(command, settings))
 }
 
-async fn dispatch(command: Command, settings: Settings) -> Result<()> {
+async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode> {
     match command {
-        Command::Serve(command) => Box::pin(command.run(settings)).await,
-        Command::Ask(command) => Box::pin(command.run(settings)).await,
-        Command::Migrate(command) => Box::pin(command.run(settings)).await,
-        Command::Pair(command) => Box::pin(command.run(settings)).await,
-        Command::Doctor(command) => Box::pin(command.run(settings)).await,
-        Command::Health => health::run(settings).await,
-        Command::Seed(command) => Box::pin(command.run(settings)).await,
-        Command::User(command) => Box::pin(command.run(settings)).await,
-        Command::Token(command) => Box::pin(command.run(settings)).await,
-        Command::Ingest(command) => Box::pin(command.run(settings)).await,
-        Command::Openapi => Ok(()),
+        Command::Doctor(command) => return Box::pin(command.run(settings)).await,
+        Command::Serve(command) => Box::pin(command.run(settings)).await?,
+        Command::Ask(command) => Box::pin(command.run(settings)).await?,
+        Command::Migrate(command) => Box::pin(command.run(settings)).await?,
+        Command::Pair(command) => Box::pin(command.run(settings)).await?,
+        Command::Health => health::run(settings).await?,
+        Command::Seed(command) => Box::pin(command.run(settings)).await?,
+        Command::User(command) => Box::pin(command.run(settings)).await?,
+        Command::Token(command) => Box::pin(command.run(settings)).await?,
+        Command::Ingest(command) => Box::pin(command.run(settings)).await?,
+        Command::Openapi => {}
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `work` over opened, migrated databases, attaching to a running

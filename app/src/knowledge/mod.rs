@@ -8,6 +8,7 @@
 
 pub mod accept;
 mod chunk;
+mod delete;
 pub mod http;
 mod ids;
 pub mod import;
@@ -20,6 +21,7 @@ mod source;
 mod sweep;
 
 pub use chunk::MediaType;
+pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE, SOURCE_DELETED};
 pub use search::{
     GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, SpaceInfo, retrieve, search,
 };

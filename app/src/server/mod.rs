@@ -1,11 +1,13 @@
 //! The process that serves: it migrates, listens, works in the background
 //! and stops gracefully.
 
+mod events;
 pub mod health;
 mod prepare;
 mod schedule;
 mod start;
 mod watch;
 
+pub use events::events;
 pub use prepare::prepare;
 pub use start::{background, jobs, listen, open, serve};

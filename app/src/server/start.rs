@@ -10,7 +10,8 @@ use super::{prepare, schedule, watch};
 use crate::config::Settings;
 use crate::db::{Databases, Purpose};
 use crate::error::{Context, Error, Result};
-use crate::jobs::{Registry, Worker};
+use crate::jobs::outbox::Relay;
+use crate::jobs::{Listener, Registry, Worker};
 use crate::llm::LanguageModels;
 use crate::router;
 use crate::state::AppState;
@@ -50,7 +51,7 @@ async fn assemble(
     };
     let models = models.await.context("loading the models")??;
     prepare::schemas(databases, &models, settings, purpose, migrate_pending).await?;
-    AppState::new(Arc::clone(settings), databases, models).await
+    AppState::new(Arc::clone(settings), databases, models, super::events()).await
 }
 
 /// Binds the configured address.
@@ -73,7 +74,7 @@ pub fn jobs(state: &AppState) -> Registry {
     })
 }
 
-/// Starts workers and schedules, unless `WORKERS=0`.
+/// Starts workers, relay and schedules, unless `WORKERS=0`.
 /// An ai database that was away is migrated when it is back, or refused then.
 pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool) {
     if let Some(server) = databases.embedded() {
@@ -86,7 +87,13 @@ pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool
     }
     if state.settings.jobs.workers > 0 {
         let worker = Worker::new(state.core.clone(), jobs(state), state.settings.jobs.clone());
+        let relay = Relay::new(state.outbox.clone(), Duration::from_millis(state.settings.jobs.poll_ms));
+        let mut listener = Listener::new(state.core.clone());
+        worker.listen(&mut listener);
+        relay.listen(&mut listener);
+        listener.start(&state.tasks, &state.shutdown);
         worker.start(&state.tasks, &state.shutdown);
+        relay.start(&state.tasks, &state.shutdown);
         schedule::start(state);
     }
 }

@@ -1,11 +1,13 @@
 //! What every route shares: reading requests, answering errors, pages, streams.
 
 pub mod extract;
+mod gone;
 pub mod live;
 pub mod page;
 pub mod problem;
 pub mod text;
 
 pub use extract::{Json, Path, Query};
+pub use gone::gone;
 pub use page::{Cursor, Page, PageQuery};
 pub use problem::{Problem, Problems};

@@ -17,19 +17,28 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 9] = [
+const CORE_TABLES: [&str; 10] = [
     "citations",
     "conversations",
     "jobs",
     "message_events",
     "messages",
+    "outbox",
     "refresh_tokens",
     "settings",
     "tenants",
     "users",
 ];
-const AI_TABLES: [&str; 6] =
-    ["ai_embedding_spaces", "ai_feedback", "ai_kb_documents", "ai_kb_sources", "ai_memories", "ai_settings"];
+const AI_TABLES: [&str; 8] = [
+    "ai_embedding_spaces",
+    "ai_feedback",
+    "ai_inbox",
+    "ai_kb_documents",
+    "ai_kb_sources",
+    "ai_memories",
+    "ai_quarantine",
+    "ai_settings",
+];
 
 async fn strings(connection: &impl ConnectionTrait, sql: &str) -> BTreeSet<String> {
     let statement = Statement::from_string(DbBackend::Postgres, sql);
@@ -174,6 +183,9 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::message_event::Entity, &[]).await;
     check(app.core(), core::citation::Entity, &[]).await;
     check(app.core(), core::job::Entity, &[]).await;
+    check(app.core(), core::outbox::Entity, &[]).await;
+    check(app.ai(), ai::inbox::Entity, &[]).await;
+    check(app.ai(), ai::quarantine::Entity, &[]).await;
     check(app.ai(), ai::embedding_space::Entity, &[]).await;
     check(app.ai(), ai::feedback::Entity, &[]).await;
     check(app.ai(), ai::kb_source::Entity, &["audience"]).await;

@@ -4,12 +4,14 @@
 //! items, and touches a source only at the generation the job is about.
 
 mod accept;
+mod delete;
 mod ingest;
 mod read;
 
 use sea_orm::{DbBackend, Statement, Value};
 
 pub(super) use accept::*;
+pub(super) use delete::*;
 pub(super) use ingest::*;
 pub(super) use read::*;
 

@@ -193,3 +193,46 @@ async fn taking_ai_s_chain_back_and_forth_keeps_the_pair() {
     run(&urls.env(), &["migrate"]);
     assert_eq!(look(&urls.env())["before"]["ai"]["record"]["id"], id);
 }
+
+#[tokio::test]
+async fn what_was_deleted_since_the_backup_of_ai_is_deleted_again() {
+    let urls = own_pair(Layout::Dual).await;
+    let server = Serving::start(&urls.env());
+    let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(30)).build().unwrap();
+    let login = serde_json::json!({ "email": "r@example.com", "password": "a long password" });
+    let post = async |server: &Serving, path: &str, token: &str, body: &Value| -> Value {
+        let request = client.post(format!("{}/api/v1{path}", server.base)).bearer_auth(token).json(body);
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    post(&server, "/auth/register", "", &login).await;
+    let token = post(&server, "/auth/login", "", &login).await["access_token"].as_str().unwrap().to_owned();
+    let memory =
+        post(&server, "/memories", &token, &serde_json::json!({ "content": "My code is 1234" })).await;
+    server.stop();
+    let backup = copy_of(urls.ai.as_ref().unwrap()).await;
+
+    let server = Serving::start(&urls.env());
+    let path = format!("{}/api/v1/memories/{}", server.base, memory["id"].as_str().unwrap());
+    assert_eq!(client.delete(path).bearer_auth(&token).send().await.unwrap().status(), 204);
+    server.stop();
+
+    let env = both(&urls.core, &backup);
+    assert_eq!(texts(&backup, "SELECT content FROM ai_memories").await, ["My code is 1234"]);
+    let dry: Value = serde_json::from_str(&run(&env, &["pair", "--dry-run", "--json"])).unwrap();
+    assert_eq!(
+        (&dry["delivered_again"], &dry["finding"]["code"]),
+        (&0.into(), &"ai_restored".into()),
+        "{dry}"
+    );
+    let done: Value = serde_json::from_str(&run(&env, &["pair", "--json"])).unwrap();
+    assert!(done["delivered_again"].as_u64().unwrap() >= 1, "{done}");
+    let server = Serving::start(&env);
+    for _ in 0..200 {
+        if texts(&backup, "SELECT content FROM ai_memories").await.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    server.stop();
+    assert_eq!(texts(&backup, "SELECT content FROM ai_memories").await, Vec::<String>::new());
+}

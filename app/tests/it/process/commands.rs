@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use sea_orm_migration::MigratorTrait;
 use serde_json::Value;
 use tandem::config::Env;
 
@@ -15,27 +14,25 @@ async fn migrate_up_again_down_and_up_in_both_orders_and_modes() {
         [(Layout::Dual, ["core", "ai"]), (Layout::Single, ["core", "ai"]), (Layout::Single, ["ai", "core"])]
     {
         let env = postgres::empty(layout).await.env();
-        let all = steps("core") + steps("ai");
-        assert_eq!(pending(&env), all);
+        let steps = pending(&env);
+        assert!(steps >= 6);
         for chain in order {
             run(&env, &["migrate", chain]);
         }
         assert_eq!(pending(&env), 0);
         run(&env, &["migrate"]);
         for chain in order {
-            run(&env, &["migrate", chain, "--down", &steps(chain).to_string()]);
+            run(&env, &["migrate", chain, "--down", &applied(&env, chain).to_string()]);
         }
-        assert_eq!(pending(&env), all);
+        assert_eq!(pending(&env), steps);
         run(&env, &["migrate", "all"]);
         assert_eq!(pending(&env), 0);
     }
 }
 
-fn steps(chain: &str) -> usize {
-    match chain {
-        "core" => migration_core::Migrator::migrations().len(),
-        _ => migration_ai::Migrator::migrations().len(),
-    }
+fn applied(env: &Env, chain: &str) -> usize {
+    let status: Value = serde_json::from_str(&run(env, &["migrate", "--status", "--json"])).unwrap();
+    status[chain].as_array().unwrap().iter().filter(|step| step["applied"] == true).count()
 }
 
 fn pending(env: &Env) -> usize {

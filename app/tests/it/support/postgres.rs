@@ -68,6 +68,29 @@ pub(crate) fn operator(url: &str) -> DatabaseConnection {
     SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
 }
 
+/// Ends all connections to a database and lets nobody in.
+pub(crate) async fn shut(url: &str) {
+    let name = name_of(url);
+    let mut admin: PgConnection = server().await.admin.connect().await.expect("the test server");
+    let shut = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
+    admin.execute(AssertSqlSafe(shut)).await.expect("a database to shut");
+    let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    admin.execute(AssertSqlSafe(end)).await.expect("connections to end");
+}
+
+/// Lets everybody in again.
+pub(crate) async fn open(url: &str) {
+    let name = name_of(url);
+    let mut admin: PgConnection = server().await.admin.connect().await.expect("the test server");
+    let open = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true");
+    admin.execute(AssertSqlSafe(open)).await.expect("a database to open");
+}
+
+pub(crate) fn name_of(url: &str) -> String {
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    options.get_database().expect("a database's name").to_owned()
+}
+
 /// The same database under another login.
 pub(crate) fn with_login(url: &str, user: &str, password: &str) -> String {
     let mut url = url::Url::parse(url).expect("a URL");
@@ -122,12 +145,6 @@ pub(crate) async fn texts(url: &str, sql: &str) -> Vec<String> {
     let rows = sea_orm::sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await;
     sea_orm::sqlx::Connection::close(connection).await.expect("closing");
     rows.expect(sql)
-}
-
-/// A database's name.
-pub(crate) fn name_of(url: &str) -> String {
-    let options: PgConnectOptions = url.parse().expect("a URL");
-    options.get_database().expect("a database").to_owned()
 }
 
 /// Statements on the server's database `postgres`.

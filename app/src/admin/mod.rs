@@ -1,0 +1,4 @@
+//! What only administrators do.
+
+pub mod delete_user;
+pub mod links;
