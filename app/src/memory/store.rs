@@ -79,19 +79,25 @@ pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stor
     Ok(stored)
 }
 
-/// What is there, once what is to be deleted of it is gone. An edited row may
+/// What is there, once what is to be deleted of it is gone. That comes first:
+/// what is read before might be deleted before it is written. An edited row may
 /// say what a draft says under another id, so its deletion is looked for too.
 async fn find_undeleted(state: &AppState, drafts: &[Draft]) -> Result<Vec<Model>> {
-    let known = find_known(state, drafts).await?;
-    let mut aggregates: HashSet<Aggregate> =
+    let mut drained: HashSet<Aggregate> = HashSet::new();
+    let mut wanted: HashSet<Aggregate> =
         drafts.iter().map(|draft| delete::aggregate(draft.identity().memory_id())).collect();
-    aggregates.extend(known.iter().map(|row| delete::aggregate(row.id)));
-    aggregates.extend(drafts.iter().filter_map(|draft| draft.ownership.owner_id).map(delete::all_of));
-    let aggregates: Vec<Aggregate> = aggregates.into_iter().collect();
-    if state.outbox.drain(&aggregates).await? == 0 {
-        return Ok(known);
+    wanted.extend(drafts.iter().filter_map(|draft| draft.ownership.owner_id).map(delete::all_of));
+    loop {
+        let next: Vec<Aggregate> = wanted.difference(&drained).copied().collect();
+        state.outbox.drain(&next).await?;
+        drained.extend(next);
+        let known = find_known(state, drafts).await?;
+        // Rows are as many as there were, and each round drains new ones.
+        wanted.extend(known.iter().map(|row| delete::aggregate(row.id)));
+        if wanted.len() == drained.len() {
+            return Ok(known);
+        }
     }
-    find_known(state, drafts).await
 }
 
 /// The message a memory comes from, unless its conversation went meanwhile.

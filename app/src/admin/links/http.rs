@@ -78,7 +78,8 @@ pub async fn links(
     _: AdminUser,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<LinksView>> {
-    let dead = outbox::dead_letters(&state.core, page.limit, page.cursor).await?;
+    let dead =
+        outbox::dead_letters(&state.core, page.limit, page.cursor.map(|after| (after.at, after.id))).await?;
     let position = |event: &Event| Cursor { at: event.dead_at.unwrap_or(event.created_at), id: event.id.0 };
     Ok(Json(LinksView {
         report: last_report(&state).await?,

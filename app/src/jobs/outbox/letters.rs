@@ -14,7 +14,6 @@ use uuid::Uuid;
 use super::{CHANNEL, Event, KEPT_DAYS, Outbox, inbox};
 use crate::db::{CoreConn, CoreDb};
 use crate::error::Result;
-use crate::web::Cursor;
 
 /// Rows a statement changes at most.
 const BATCH: i64 = 500;
@@ -38,10 +37,15 @@ pub async fn counts(core: &impl CoreConn) -> Result<Counts> {
     Ok(Counts::find_by_statement(statement).one(core).await?.unwrap_or_default())
 }
 
-/// Events that were given up, the last first, one more than `limit`.
-pub async fn dead_letters(core: &impl CoreConn, limit: u64, after: Option<Cursor>) -> Result<Vec<Event>> {
+/// Events that were given up, the last first, one more than `limit`; those
+/// after the one that was given up then.
+pub async fn dead_letters(
+    core: &impl CoreConn,
+    limit: u64,
+    after: Option<(DateTime<Utc>, Uuid)>,
+) -> Result<Vec<Event>> {
     let mut query = Entity::find().filter(Column::DeadAt.is_not_null());
-    if let Some(Cursor { at, id }) = after {
+    if let Some((at, id)) = after {
         let place = Expr::tuple([Expr::col(Column::DeadAt), Expr::col(Column::Id)]);
         query = query.filter(place.lt(Expr::tuple([Expr::val(at), Expr::val(id)])));
     }

@@ -212,7 +212,8 @@ impl Work {
             5 => self.delete_memory(thing).await,
             6 => self.begin().await,
             7 => self.vote().await,
-            8 if self.rng.random_bool(0.5) => self.end().await,
+            8 if self.rng.random_bool(0.4) => self.end().await,
+            8 if self.rng.random_bool(0.4) => self.come_and_go().await,
             _ => self.send().await,
         }
         self.steps += 1;
@@ -306,6 +307,21 @@ impl Work {
         let Expected::There(id) = &expected else { return };
         let answer = self.call(Method::DELETE, &format!("/chat/conversations/{id}"), None).await;
         self.conversations[place] = after_deletion(&expected, id.clone(), answer);
+    }
+
+    /// Somebody makes an account, uses it and deletes it, as far as the replicas let them.
+    async fn come_and_go(&mut self) {
+        let email = format!("{}@example.com", uuid::Uuid::now_v7().simple());
+        let login = json!({ "email": email, "password": "a password for tests" });
+        self.call(Method::POST, "/auth/register", Some(login.clone())).await;
+        let Some((200, tokens)) = self.call(Method::POST, "/auth/login", Some(login)).await else { return };
+        let own = self.user.token.replace(tokens["access_token"].as_str().unwrap().to_owned());
+        let book = json!({ "title": "A book of somebody who leaves", "text": text(99) });
+        self.call(Method::POST, "/knowledge/sources", Some(book)).await;
+        self.call(Method::POST, "/memories", Some(json!({ "content": "I shall leave." }))).await;
+        let really = json!({ "password": "a password for tests" });
+        self.call(Method::DELETE, "/auth/me", Some(really)).await;
+        self.user.token = own;
     }
 
     async fn vote(&mut self) {
