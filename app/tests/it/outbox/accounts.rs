@@ -133,7 +133,7 @@ async fn a_request_that_outlives_its_account_is_refused_by_ai() {
     delete_me(&user, "a password for tests").await.expect(204);
     let input: SourceInput =
         serde_json::from_value(json!({ "title": "T", "text": "Gold is a metal." })).unwrap();
-    let offer = Offer { ownership: Ownership::of(&current), scope: "user".to_owned(), input };
+    let offer = Offer { ownership: Ownership::of(&current), scope: "user".to_owned(), input, file: None };
     assert!(accept::accept(&app.state, None, vec![offer]).await.is_err());
     let said = tandem::memory::Said {
         conversation_id: uuid::Uuid::now_v7().into(),
