@@ -52,6 +52,7 @@ pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> R
         question: sent.content,
         lease_owner,
         started_at,
+        asked_at: question.created_at,
     };
     state.tasks.spawn(turn::run(turn, writer));
     Ok(Begun { user_message_id: question.id, assistant_message_id: answer_id, events })

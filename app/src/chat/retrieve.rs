@@ -41,6 +41,7 @@ pub(super) async fn retrieve(state: &AppState, user: &CurrentUser, question: &st
 async fn search(state: &AppState, user: &CurrentUser, question: &str) -> Result<Retrieved> {
     let settings = &state.settings.chat;
     let vector = state.models.embed_query(question).await.map_err(Error::from)?;
+    state.outbox.settle(user.id).await?;
     let audience = user.audience();
     let (passages, memories) = tokio::join!(
         knowledge(state, &audience, &vector, settings.retrieved_passages),

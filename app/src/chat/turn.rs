@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use entity::core::message::Status;
 use entity::ids::{ConversationId, MessageId};
 use futures::StreamExt;
@@ -19,6 +20,7 @@ use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{CanFail, Error, Result};
 use crate::llm::{ChatDelta, ChatStream, Usage};
+use crate::memory::Said;
 use crate::state::AppState;
 use crate::web::live::Writer;
 
@@ -40,6 +42,8 @@ pub(super) struct Turn {
     pub(super) question: String,
     pub(super) lease_owner: Uuid,
     pub(super) started_at: Instant,
+    /// The same, by core's clock.
+    pub(super) asked_at: DateTime<Utc>,
 }
 
 /// What has been written so far.
@@ -197,7 +201,8 @@ struct Remembered {
 /// An explicit "remember that ..." in the user's own words is stored.
 async fn remember(turn: &Turn) -> Option<Remembered> {
     let fact = crate::memory::remember_request(&turn.question)?;
-    let saved = crate::memory::remember(&turn.state, &turn.user, &fact, turn.user_message_id);
+    let said_in = Said { conversation_id: turn.conversation_id, message_id: turn.user_message_id };
+    let saved = crate::memory::remember(&turn.state, &turn.user, &fact, said_in);
     let deadline = turn.state.settings.chat.retrieval_deadline();
     let id = match tokio::time::timeout(deadline, saved).await {
         Ok(Ok(id)) => Some(id.0),
@@ -278,9 +283,10 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
     if !held {
         return Err(lease_lost());
     }
-    queries::insert_citations(&tx, citations::rows(id, &draft.citations)).await?;
+    let gone = citations::store(&tx, turn, &draft.citations).await?;
     tx.commit().await?;
     log.send(entries);
+    citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
     Ok(())
 }
 

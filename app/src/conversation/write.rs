@@ -1,4 +1,4 @@
-//! Beginning, renaming and deleting conversations.
+//! Beginning and renaming conversations.
 
 use entity::core::conversation;
 use entity::ids::{ConversationId, UserId};
@@ -36,16 +36,6 @@ pub(super) async fn insert(
         ..Default::default()
     };
     Ok(conversation::Entity::insert(row).exec_with_returning(core).await?)
-}
-
-/// Deletes a conversation of the user with its messages, their event logs and
-/// citations: everything core holds of it. 404 when it is not theirs.
-pub async fn delete(core: &impl CoreConn, user: UserId, id: ConversationId) -> Result<()> {
-    let deleted = conversation::Entity::delete_many().filter(owned(user, id)).exec(core).await?;
-    if deleted.rows_affected == 0 {
-        return Err(Error::NotFound("conversation"));
-    }
-    Ok(())
 }
 
 /// Gives a conversation of the user another title.

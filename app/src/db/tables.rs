@@ -24,11 +24,15 @@ fn table<E: EntityTrait>() -> Table {
 /// Core's tables without its history.
 pub fn core() -> Vec<Table> {
     vec![
+        table::<core::api_key::Entity>(),
         table::<core::citation::Entity>(),
         table::<core::conversation::Entity>(),
+        table::<core::invitation::Entity>(),
         table::<core::job::Entity>(),
+        table::<core::login_failure::Entity>(),
         table::<core::message::Entity>(),
         table::<core::message_event::Entity>(),
+        table::<core::outbox::Entity>(),
         table::<core::refresh_token::Entity>(),
         table::<core::setting::Entity>(),
         table::<core::tenant::Entity>(),
@@ -41,9 +45,12 @@ pub fn ai() -> Vec<Table> {
     vec![
         table::<ai::embedding_space::Entity>(),
         table::<ai::feedback::Entity>(),
+        table::<ai::inbox::Entity>(),
         table::<ai::kb_document::Entity>(),
+        table::<ai::kb_file::Entity>(),
         table::<ai::kb_source::Entity>(),
         table::<ai::memory::Entity>(),
+        table::<ai::quarantine::Entity>(),
         table::<ai::setting::Entity>(),
     ]
 }

@@ -1,6 +1,7 @@
 //! The process that serves: it migrates, listens, works in the background
 //! and stops gracefully.
 
+mod events;
 pub mod health;
 pub mod open_files;
 mod prepare;
@@ -8,5 +9,6 @@ mod schedule;
 mod start;
 mod watch;
 
+pub use events::events;
 pub use prepare::prepare;
 pub use start::{background, jobs, listen, open, open_core, serve};
