@@ -1,6 +1,6 @@
 # Thin: each target is a line, or a script under scripts/.
 
-.PHONY: run setup test lint openapi ci
+.PHONY: run setup test bench eval lint openapi ci
 
 run: setup            ## build, start on loopback with the demo, print how to try it
 	@scripts/run.sh
@@ -10,6 +10,12 @@ setup:                ## fetch Postgres and the embedding model into .cache/
 
 test: setup           ## the whole suite, on throw-away databases
 	@scripts/test.sh
+
+bench: setup          ## speed and memory beside the bars and the peers; options: scripts/bench.sh --help
+	@scripts/bench.sh
+
+eval: setup           ## retrieval quality on the data of TANDEM_EVAL_DATA; options: scripts/eval.sh --help
+	@scripts/eval.sh
 
 lint:                 ## formatting, clippy, licences and sources of dependencies
 	@scripts/lint.sh

@@ -88,7 +88,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::http::login))
         .routes(routes!(auth::http::refresh))
         .routes(routes!(auth::http::logout))
-        .routes(routes!(auth::http::me))
+        .routes(routes!(auth::http::me, auth::http::delete_me))
         .routes(routes!(auth::http::setup::set_up))
         .routes(routes!(auth::http::api_keys::create, auth::http::api_keys::list))
         .routes(routes!(
@@ -120,6 +120,9 @@ fn api() -> OpenApiRouter<AppState> {
             memory::http::list::list,
             memory::http::delete::delete_all
         ))
+        .routes(routes!(admin::delete_user::delete_user))
+        .routes(routes!(admin::links::http::links))
+        .routes(routes!(admin::links::http::retry))
         .routes(routes!(memory::http::batch::create_batch))
         .routes(routes!(memory::http::search::search))
         .routes(routes!(memory::http::read::read, memory::http::edit::edit, memory::http::delete::delete))
@@ -134,7 +137,10 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(metrics::metrics))
         .nest(BASE, api())
         .split_for_parts();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An access token of /auth/login, or an API key of /auth/api-keys"))
+        .build();
     document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
     for rule in IDEMPOTENT {
         let creating = document.paths.paths.get_mut(rule.path).and_then(|path| path.post.as_mut());

@@ -1,6 +1,7 @@
 //! What every request and every job can reach. Cheap to clone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
-use crate::db::{AiDb, CoreDb, Databases, Mode, settings};
+use crate::db::{AiDb, CoreDb, Databases, LargeFilters, Mode, settings};
 use crate::error::{Context, Result};
+use crate::jobs::outbox::{self, Outbox};
 use crate::llm::LanguageModels;
 use crate::parse::Slots;
 use crate::telemetry::metrics::Metrics;
@@ -30,6 +32,8 @@ pub struct AppState {
     pub mode: Mode,
     /// What chats and embeds.
     pub models: LanguageModels,
+    /// What ai has to learn of core.
+    pub outbox: Outbox,
     /// Signs tokens; the same on every replica.
     pub signing_key: Arc<SecretSlice<u8>>,
     /// How many files are received and parsed at once.
@@ -38,6 +42,8 @@ pub struct AppState {
     pub live: LiveLogs,
     /// What this process counts.
     pub metrics: Metrics,
+    /// What searches learned about their filters.
+    pub large_filters: LargeFilters,
     /// Work that outlives its request; shutdown waits for it.
     pub tasks: TaskTracker,
     /// Cancelled when the process begins to stop.
@@ -45,9 +51,19 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Assembles the state over migrated databases.
-    pub async fn new(settings: Arc<Settings>, databases: &Databases, models: LanguageModels) -> Result<Self> {
+    /// Assembles the state over migrated databases; `events` says what each
+    /// kind of event does.
+    pub async fn new(
+        settings: Arc<Settings>,
+        databases: &Databases,
+        models: LanguageModels,
+        events: outbox::Registry,
+    ) -> Result<Self> {
         let signing_key = Arc::new(signing_key(&settings, &databases.core).await?);
+        let tasks = TaskTracker::new();
+        let lease = Duration::from_secs(settings.jobs.lease_s);
+        let (core, ai) = (databases.core.clone(), databases.ai.clone());
+        let outbox = Outbox::new(core, ai, events, lease, tasks.clone());
         let slots = Slots::new(&settings.files);
         Ok(Self {
             settings,
@@ -55,11 +71,13 @@ impl AppState {
             ai: databases.ai.clone(),
             mode: databases.mode,
             models,
+            outbox,
             signing_key,
             slots,
             live: LiveLogs::default(),
             metrics: Metrics::new(),
-            tasks: TaskTracker::new(),
+            large_filters: LargeFilters::default(),
+            tasks,
             shutdown: CancellationToken::new(),
         })
     }

@@ -78,6 +78,10 @@ id_type!(
     JobId
 );
 id_type!(
+    /// An event of the outbox (core).
+    EventId
+);
+id_type!(
     /// An embedding space (ai).
     SpaceId
 );

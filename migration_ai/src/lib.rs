@@ -11,6 +11,7 @@ mod m20261121_000001_knowledge;
 mod m20261121_000002_memories;
 mod m20261121_000003_feedback;
 mod m20261121_000011_row_security;
+mod m20261121_000012_inbox;
 mod m20261121_000013_settings;
 mod m20261121_000014_files;
 mod security;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_memories::Migration),
             Box::new(m20261121_000003_feedback::Migration),
             Box::new(m20261121_000011_row_security::Migration),
+            Box::new(m20261121_000012_inbox::Migration),
             Box::new(m20261121_000013_settings::Migration),
             Box::new(m20261121_000014_files::Migration),
         ]

@@ -23,10 +23,9 @@ pub(crate) fn owned_by(table: &str, owner: &str) -> String {
 
 /// Takes them back.
 pub(crate) fn unowned(table: &str) -> String {
-    let policies: String = ["read", "insert", "update", "delete", "work"]
-        .iter()
+    let policies = ["read", "insert", "update", "delete", "work"]
         .map(|name| format!("DROP POLICY po_{table}_{name} ON {table};"))
-        .collect();
+        .concat();
     format!(
         "{policies}
          ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY;

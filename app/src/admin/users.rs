@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use entity::core::user::{self, Role};
 use entity::ids::UserId;
 use garde::Validate;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::auth::{self, AccountChange, AdminUser};
+use crate::auth::{self, AccountChange, AdminUser, Change};
 use crate::error::Result;
 use crate::state::AppState;
 use crate::web::{Cursor, Json, Page, PageQuery, Path, Problems, Query, page, text};
@@ -50,9 +50,9 @@ pub struct ChangeUser {
     pub role: Option<Role>,
     /// Display name, 1 to 200 characters; null removes it.
     #[garde(skip)]
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
-    pub full_name: Option<Option<String>>,
+    pub full_name: Change<String>,
 }
 
 /// An account as administrators see it.
@@ -90,15 +90,6 @@ impl From<user::Model> for AccountView {
             updated_at: row.updated_at,
         }
     }
-}
-
-/// A field that is there, even if it is null.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// List accounts.

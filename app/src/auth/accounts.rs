@@ -6,6 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
+use serde::{Deserialize, Deserializer};
 
 use super::{email, queries, refresh, register};
 use crate::db::{CoreConn, CoreDb, CoreTx};
@@ -15,6 +16,25 @@ use crate::web::{Cursor, Page, PageQuery};
 /// The advisory lock under which the number of administrators shrinks.
 const ADMINISTRATORS_LOCK: &str = "tandem.administrators";
 
+/// What becomes of something that an account may have or not. As JSON: absent,
+/// null, or the new value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It goes.
+    Remove,
+    /// It becomes this.
+    Set(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Remove, Self::Set))
+    }
+}
+
 /// What to change in an account; what is none stays.
 #[derive(Clone, Debug, Default)]
 pub struct AccountChange {
@@ -22,8 +42,8 @@ pub struct AccountChange {
     pub is_active: Option<bool>,
     /// What the user may do.
     pub role: Option<Role>,
-    /// Display name; the inner none removes it.
-    pub full_name: Option<Option<String>>,
+    /// Display name.
+    pub full_name: Change<String>,
 }
 
 /// A page of all accounts, oldest first, or of those whose address begins so.
@@ -62,7 +82,7 @@ pub async fn find_account_by_email(core: &impl CoreConn, email: &str) -> Result<
 /// administers. A disabled account's sessions have ended for good; its API keys
 /// work again when it is enabled.
 pub async fn change_account(core: &CoreDb, id: UserId, change: AccountChange) -> Result<user::Model> {
-    if let Some(Some(name)) = &change.full_name {
+    if let Change::Set(name) = &change.full_name {
         register::is_name(name, &()).map_err(|error| Error::field("full_name", error.message()))?;
     }
     let tx = core.begin().await?;
@@ -74,7 +94,11 @@ pub async fn change_account(core: &CoreDb, id: UserId, change: AccountChange) ->
         .ok_or(Error::NotFound("user"))?;
     let is_active = change.is_active.unwrap_or(before.is_active);
     let role = change.role.unwrap_or(before.role);
-    let full_name = change.full_name.unwrap_or_else(|| before.full_name.clone());
+    let full_name = match change.full_name {
+        Change::Keep => before.full_name,
+        Change::Remove => None,
+        Change::Set(name) => Some(name),
+    };
     let administers = |is_active: bool, role: Role| is_active && role == Role::Admin;
     if administers(before.is_active, before.role) && !administers(is_active, role) {
         require_other_admin(&tx, id).await?;

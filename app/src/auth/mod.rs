@@ -8,9 +8,11 @@
 //! invitations and the command line.
 
 mod access;
+mod account;
 mod accounts;
 mod api_keys;
 mod audience;
+mod deletion;
 mod email;
 pub mod http;
 mod invitations;
@@ -29,10 +31,13 @@ mod throttle;
 mod user;
 
 pub use access::{access_token, sign_access_token};
+pub use account::{ACCOUNT_DELETED, delete_account, require_account};
 pub use accounts::{
-    AccountChange, change_account, find_account, find_account_by_email, list_accounts, require_other_admin,
+    AccountChange, Change, change_account, find_account, find_account_by_email, list_accounts,
+    require_other_admin,
 };
 pub use audience::{Audience, Ownership};
+pub use deletion::Deletion;
 pub use invitations::{NewInvitation, delete_invitation, invite, list_invitations};
 pub use layer::{Gate, require_user};
 pub use password::generate_password;

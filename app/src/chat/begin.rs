@@ -55,6 +55,7 @@ pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> R
         question: sent.content,
         lease_owner,
         started_at,
+        asked_at: question.created_at,
     };
     state.tasks.spawn(async move {
         turn::run(turn, writer).await;

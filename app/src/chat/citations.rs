@@ -1,13 +1,20 @@
 //! From a marker in the answer to a stored citation that resolves.
 
+use std::collections::HashSet;
+
 use entity::core::citation;
 use entity::ids::{CitationId, MessageId};
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
 use super::markers::Marker;
-use crate::conversation::CitationView;
-use crate::knowledge::Passage;
+use super::queries;
+use super::turn::Turn;
+use crate::conversation::{self, CitationView};
+use crate::db::CoreTx;
+use crate::error::Result;
+use crate::jobs::outbox;
+use crate::knowledge::{self, Passage};
 use crate::llm::extractive::best_sentence;
 
 /// Longest statement that is looked at to find the supporting sentence, in characters.
@@ -31,8 +38,37 @@ pub(super) fn cite(text: &str, marker: Marker, passages: &[Passage]) -> Option<C
     })
 }
 
-/// Rows for the citations of an answer, in the order of its text.
-pub(super) fn rows(message_id: MessageId, citations: &[CitationView]) -> Vec<citation::ActiveModel> {
+/// Stores an answer's citations. Which of the cited sources were deleted since
+/// the question.
+pub(super) async fn store(tx: &CoreTx, turn: &Turn, cited: &[CitationView]) -> Result<HashSet<Uuid>> {
+    let sources: Vec<Uuid> = cited.iter().map(|citation| citation.source_id).collect();
+    let gone = outbox::deleted_since(tx, knowledge::SOURCE, &sources, turn.user.id, turn.asked_at).await?;
+    queries::insert_citations(tx, rows(turn.assistant_message_id, cited, &gone)).await?;
+    Ok(gone)
+}
+
+/// Sources that were deleted while they were cited leave the turn's log too.
+pub(super) async fn forget(turn: &Turn, gone: HashSet<Uuid>) -> Result<()> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let tx = turn.state.core.begin().await?;
+    for source in gone {
+        conversation::forget_source(&tx, Some(turn.user.id), source.into()).await?;
+    }
+    tx.commit().await
+}
+
+/// Rows for the citations of an answer, in the order of its text. Those of
+/// sources that are gone by now hold none of their words.
+fn rows(
+    message_id: MessageId,
+    citations: &[CitationView],
+    gone: &HashSet<Uuid>,
+) -> Vec<citation::ActiveModel> {
+    let words = |view: &CitationView, words: &str| {
+        if gone.contains(&view.source_id) { String::new() } else { words.to_owned() }
+    };
     citations
         .iter()
         .zip(0..)
@@ -43,9 +79,10 @@ pub(super) fn rows(message_id: MessageId, citations: &[CitationView]) -> Vec<cit
             index: Set(view.index),
             document_id: Set(view.document_id.into()),
             source_id: Set(view.source_id.into()),
-            title: Set(view.title.clone()),
+            title: Set(words(view, &view.title)),
             page: Set(view.page),
-            quote: Set(view.quote.clone()),
+            quote: Set(words(view, &view.quote)),
+            deleted: Set(gone.contains(&view.source_id)),
             span_start: Set(view.start),
             span_end: Set(view.end),
             ..Default::default()

@@ -2,8 +2,8 @@
 //!
 //! An event's id is its number in `message_events`. It is written before any
 //! client sees it, so what was sent can be sent again, from any replica, under
-//! the same number. Text is gathered for a moment, so that a fast model costs
-//! one row a flush and not one a token.
+//! the same number. The first words go out at once; later text is gathered for a
+//! moment, so that a fast model costs one row a flush and not one a token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub(super) struct TurnLog {
     text: String,
     waiting: Vec<(&'static str, Value)>,
     flushed_at: Option<Instant>,
+    /// The first words have gone out; from then on text is gathered.
+    has_begun: bool,
 }
 
 impl TurnLog {
@@ -45,6 +47,7 @@ impl TurnLog {
             text: String::new(),
             waiting: Vec::new(),
             flushed_at: None,
+            has_begun: false,
         }
     }
 
@@ -63,6 +66,9 @@ impl TurnLog {
     pub(super) fn due(&self) -> Option<Instant> {
         if self.text.is_empty() && self.waiting.is_empty() {
             return None;
+        }
+        if !self.has_begun && !self.text.is_empty() {
+            return Some(Instant::now());
         }
         Some(self.flushed_at.map_or_else(Instant::now, |at| at + FLUSH_EVERY))
     }
@@ -102,6 +108,7 @@ impl TurnLog {
 
     fn gather(&mut self) {
         if !self.text.is_empty() {
+            self.has_begun = true;
             let delta = std::mem::take(&mut self.text);
             self.waiting.push(("token", json!({ "delta": delta })));
         }

@@ -3,10 +3,11 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use entity::core::message::Status;
 use entity::ids::{ConversationId, MessageId};
 use futures::{FutureExt, StreamExt};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -20,14 +21,15 @@ use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{CanFail, Error, Result};
 use crate::llm::{ChatDelta, ChatStream, Usage};
+use crate::memory::Said;
 use crate::state::AppState;
 use crate::web::live::Writer;
 
 /// Earlier messages that are looked at; the token budget decides how many go in.
 const HISTORY_MESSAGES: u64 = 100;
 
-/// Longest answer kept, in characters; a model that runs on is stopped there.
-const ANSWER_CHARACTERS_MAX: usize = 200_000;
+/// Longest answer kept, in bytes; a model that runs on is stopped there.
+const ANSWER_BYTES_MAX: usize = 200_000;
 
 /// What a turn knows from its beginning.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(super) struct Turn {
     pub(super) question: String,
     pub(super) lease_owner: Uuid,
     pub(super) started_at: Instant,
+    /// The same, by core's clock.
+    pub(super) asked_at: DateTime<Utc>,
 }
 
 /// What has been written so far.
@@ -96,21 +100,25 @@ async fn produce(turn: &Turn, log: &mut TurnLog, draft: &mut Draft) -> Result<()
         }),
     );
     log.event("start", json!({ "mode": Mode::of(state).name(), "model": answer::model_name(state) }));
-    log.flush().await?;
-    let (retrieved, remembered, history) = tokio::join!(
+    // Whoever waits for the first word waits for no write that can go on beside the work.
+    let (sent, retrieved, remembered, history) = tokio::join!(
+        log.flush(),
         retrieve::retrieve(state, &turn.user, &turn.question),
         remember(turn),
         queries::history(&state.core, turn.conversation_id, turn.position, HISTORY_MESSAGES),
     );
+    sent?;
     let mut history = history?;
     history.reverse();
     draft.memories = retrieved.memories.iter().map(|memory| memory.id.0).collect();
     announce(log, &retrieved, remembered.as_ref());
-    log.flush().await?;
     let request = prompt::build(&turn.question, &history, &retrieved, state.settings.chat.history_tokens);
     drop(history);
     let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
-    let stream = answer::start(state, request, &turn.question, &retrieved, fact).await?;
+    let (sent, stream) =
+        tokio::join!(log.flush(), answer::start(state, request, &turn.question, &retrieved, fact));
+    sent?;
+    let stream = stream?;
     follow(turn, log, draft, stream, &retrieved).await
 }
 
@@ -138,7 +146,7 @@ async fn follow(
             Some(Ok(ChatDelta::Text(text))) => {
                 let (text, markers) = filter.push(&text);
                 draft.add(turn, log, &text, &markers, retrieved);
-                if draft.text.chars().count() > ANSWER_CHARACTERS_MAX {
+                if draft.text.len() > ANSWER_BYTES_MAX {
                     log.event("info", json!({ "code": "answer_too_long" }));
                     break;
                 }
@@ -185,7 +193,8 @@ struct Remembered {
 /// An explicit "remember that ..." in the user's own words is stored.
 async fn remember(turn: &Turn) -> Option<Remembered> {
     let fact = crate::memory::remember_request(&turn.question)?;
-    let saved = crate::memory::remember(&turn.state, &turn.user, &fact, turn.user_message_id);
+    let said_in = Said { conversation_id: turn.conversation_id, message_id: turn.user_message_id };
+    let saved = crate::memory::remember(&turn.state, &turn.user, &fact, said_in);
     let deadline = turn.state.settings.chat.retrieval_deadline();
     let id = match tokio::time::timeout(deadline, saved).await {
         Ok(Ok(id)) => Some(id.0),
@@ -199,30 +208,7 @@ async fn remember(turn: &Turn) -> Option<Remembered> {
 }
 
 fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Remembered>) {
-    let documents: Vec<Value> = retrieved
-        .passages
-        .iter()
-        .zip(1..)
-        .map(|(passage, index)| {
-            json!({
-                "index": index,
-                "document_id": passage.document_id,
-                "source_id": passage.source_id,
-                "title": passage.title,
-                "page": passage.page,
-                "similarity": passage.similarity,
-            })
-        })
-        .collect();
-    let memories: Vec<Value> = retrieved
-        .memories
-        .iter()
-        .map(|memory| json!({ "id": memory.id, "content": memory.content, "similarity": memory.similarity }))
-        .collect();
-    log.event("context", json!({ "documents": documents, "memories": memories }));
-    if let Some(code) = retrieved.missing {
-        log.event("info", json!({ "code": code }));
-    }
+    retrieved.announce(log);
     match remembered {
         Some(Remembered { id: Some(id), .. }) => {
             log.event("info", json!({ "code": "memory_saved", "memory_id": id }));
@@ -266,9 +252,10 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
     if !held {
         return Err(lease_lost());
     }
-    queries::insert_citations(&tx, citations::rows(id, &draft.citations)).await?;
+    let gone = citations::store(&tx, turn, &draft.citations).await?;
     tx.commit().await?;
     log.send(entries);
+    citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
     Ok(())
 }
 

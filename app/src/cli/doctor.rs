@@ -1,7 +1,10 @@
 //! `tandem doctor`
 
-use clap::Args;
+use std::process::ExitCode;
 
+use clap::{Args, Subcommand};
+
+use super::links::Links;
 use super::output;
 use crate::config::Settings;
 use crate::db::doctor::{self, Report, Status};
@@ -10,14 +13,30 @@ use crate::llm::LanguageModels;
 
 /// Doctor.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Doctor {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Print the checks as JSON
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Count rows whose other half in the other database is gone
+    ///
+    /// Orphans are put into quarantine, which changes nothing of them. Exit
+    /// code 0: none; 3: some, in quarantine; 4: too many (more than 100, or 1 %
+    /// of a table), nothing was changed; 1: the check failed.
+    Links(Links),
+}
+
 impl Doctor {
-    pub(super) async fn run(self, settings: Settings) -> Result<()> {
+    pub(super) async fn run(self, settings: Settings) -> Result<ExitCode> {
+        if let Some(Part::Links(links)) = self.part {
+            return links.run(settings).await;
+        }
         let (models, cache_dir) = (settings.models.clone(), settings.embedded.cache_dir.clone());
         let loading = tokio::task::spawn_blocking(move || LanguageModels::from_settings(&models, &cache_dir));
         let models = loading.await.context("loading the models")?;
@@ -35,7 +54,7 @@ impl Doctor {
             show(&report)?;
         }
         match report.count(Status::Fail) {
-            0 => Ok(()),
+            0 => Ok(ExitCode::SUCCESS),
             failed => Err(Error::startup(
                 format!("{failed} of {} checks failed", report.checks.len()),
                 "do what stands below each of them, and run `tandem doctor` again",

@@ -5,6 +5,7 @@ mod ask;
 mod doctor;
 mod health;
 mod ingest;
+mod links;
 mod migrate;
 mod output;
 mod pair;
@@ -40,7 +41,7 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Show whether core and ai belong together, and make them a pair
     Pair(pair::Pair),
-    /// Look at servers, schemas, indexes and the pair; change nothing
+    /// Look at servers, schemas, indexes and the pair, or at the links between the databases
     Doctor(doctor::Doctor),
     /// Ask the server on this machine whether it is ready
     Health,
@@ -64,7 +65,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output::failure(&error);
             ExitCode::FAILURE
@@ -72,14 +73,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     // Before anything is read that a hostile file must not reach.
     if let Command::Parse(order) = &command {
-        return parse::child::run(order);
+        return parse::child::run(order).map(|()| ExitCode::SUCCESS);
     }
     if let Command::Openapi = command {
         let document = router::openapi().to_pretty_json().context("printing the OpenAPI document")?;
-        return output::line(&document);
+        output::line(&document)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings::from_process_env()?;
     telemetry::start(&settings.telemetry)?;
@@ -88,20 +90,21 @@ fn run(command: Command) -> Result<()> {
     runtime.block_on(dispatch(command, settings))
 }
 
-async fn dispatch(command: Command, settings: Settings) -> Result<()> {
+async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode> {
     match command {
-        Command::Serve(command) => Box::pin(command.run(settings)).await,
-        Command::Ask(command) => Box::pin(command.run(settings)).await,
-        Command::Migrate(command) => Box::pin(command.run(settings)).await,
-        Command::Pair(command) => Box::pin(command.run(settings)).await,
-        Command::Doctor(command) => Box::pin(command.run(settings)).await,
-        Command::Health => health::run(settings).await,
-        Command::Seed(command) => Box::pin(command.run(settings)).await,
-        Command::User(command) => Box::pin(command.run(settings)).await,
-        Command::Token(command) => Box::pin(command.run(settings)).await,
-        Command::Ingest(command) => Box::pin(command.run(settings)).await,
-        Command::Openapi | Command::Parse(_) => Ok(()),
+        Command::Serve(command) => Box::pin(command.run(settings)).await?,
+        Command::Ask(command) => Box::pin(command.run(settings)).await?,
+        Command::Migrate(command) => Box::pin(command.run(settings)).await?,
+        Command::Pair(command) => Box::pin(command.run(settings)).await?,
+        Command::Doctor(command) => return Box::pin(command.run(settings)).await,
+        Command::Health => health::run(settings).await?,
+        Command::Seed(command) => Box::pin(command.run(settings)).await?,
+        Command::User(command) => Box::pin(command.run(settings)).await?,
+        Command::Token(command) => Box::pin(command.run(settings)).await?,
+        Command::Ingest(command) => Box::pin(command.run(settings)).await?,
+        Command::Openapi | Command::Parse(_) => {}
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `work` over opened, migrated databases, attaching to a running

@@ -30,13 +30,14 @@ impl Serve {
     pub(super) async fn run(self, mut settings: Settings) -> Result<()> {
         settings.database.adopt |= self.adopt;
         let stop = stop_signal()?;
+        server::open_files::raise_limit();
         if self.demo {
             seed::refuse_in_production(&settings)?;
         }
         let listener = server::listen(&settings).await?;
         let address = listener.local_addr().context("reading the address")?;
         let (databases, state) = server::open(settings, Purpose::Serve, !self.no_migrate).await?;
-        server::background(&state, &databases);
+        server::background(&state, &databases, !self.no_migrate);
         let base = format!("http://{address}");
         announce_setup(&state, &base).await?;
         tracing::info!(%address, mode = ?state.mode, "ready");

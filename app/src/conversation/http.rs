@@ -14,7 +14,7 @@ use crate::auth::CurrentUser;
 use crate::error::Result;
 use crate::idempotency::Attempt;
 use crate::state::AppState;
-use crate::web::{Json, Page, PageQuery, Path, Problems, Query, text};
+use crate::web::{self, Json, Page, PageQuery, Path, Problems, Query, text};
 
 /// A conversation to begin.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -94,16 +94,16 @@ pub async fn rename(
 
 /// Delete a conversation.
 ///
-/// With its messages and everything derived from them.
+/// With its messages and everything derived from them, votes too. 202 when the
+/// ai database is away: it does its part when it is back.
 #[utoipa::path(delete, path = "/chat/conversations/{id}", tag = "chat", params(("id" = Uuid, Path, description = "The conversation")),
-    responses((status = 204), Problems))]
+    responses((status = 204), (status = 202), Problems))]
 pub async fn delete(
     State(state): State<AppState>,
     user: CurrentUser,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode> {
-    write::delete(&state.core, user.id, ConversationId(id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(web::gone(super::delete(&state, user.id, ConversationId(id)).await?))
 }
 
 /// List the messages of a conversation.

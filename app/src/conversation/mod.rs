@@ -4,12 +4,16 @@
 //! Everything belongs to a user, and every finder asks for that user: a row of
 //! somebody else does not exist.
 
+mod delete;
 pub mod http;
+mod logs;
 mod metadata;
 mod queries;
 mod view;
 mod write;
 
+pub use delete::{CONVERSATION_DELETED, delete, is_gone, messages_of};
+pub use logs::{forget_memories, forget_memory, forget_source};
 pub use queries::{find_owned, find_owned_message, message_view};
 pub use view::{CitationView, ConversationView, MemoryUsed, MessageView};
-pub use write::{create, delete};
+pub use write::create;

@@ -1,4 +1,4 @@
-//! Beginning, renaming and deleting conversations.
+//! Beginning and renaming conversations.
 
 use entity::core::conversation;
 use entity::ids::{ConversationId, UserId};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::queries::{find_owned, owned};
 use crate::db::CoreConn;
 use crate::error::{Error, Result};
-use crate::idempotency::{self, Attempt};
+use crate::idempotency::Attempt;
 
 /// Begins a conversation of the user. The title: 1 to 500 characters, not
 /// blank, without NUL.
@@ -56,18 +56,6 @@ async fn insert(
         ..Default::default()
     };
     Ok(conversation::Entity::insert(row).exec_with_returning(core).await?)
-}
-
-/// Deletes a conversation of the user with its messages, their event logs and
-/// citations, and the answers kept under idempotency keys: everything core
-/// holds of it. 404 when it is not theirs.
-pub async fn delete(core: &impl CoreConn, user: UserId, id: ConversationId) -> Result<()> {
-    idempotency::forget(core, user, id.0).await?;
-    let deleted = conversation::Entity::delete_many().filter(owned(user, id)).exec(core).await?;
-    if deleted.rows_affected == 0 {
-        return Err(Error::NotFound("conversation"));
-    }
-    Ok(())
 }
 
 /// Gives a conversation of the user another title.

@@ -169,5 +169,9 @@ fn pool_options(settings: &Settings, max: u32, acquire_timeout_s: u64) -> PgPool
 
 fn connect_options(settings: &Settings, target: PgConnectOptions, name: &str) -> PgConnectOptions {
     let timeout = settings.database.statement_timeout_ms.to_string();
-    target.disable_statement_logging().application_name(name).options([("statement_timeout", timeout)])
+    target.disable_statement_logging().application_name(name).options([
+        ("statement_timeout", timeout.clone()),
+        // A process that was stopped in a transaction must not keep its locks.
+        ("idle_in_transaction_session_timeout", timeout),
+    ])
 }

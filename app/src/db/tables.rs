@@ -33,6 +33,7 @@ pub fn core() -> Vec<Table> {
         table::<core::login_failure::Entity>(),
         table::<core::message::Entity>(),
         table::<core::message_event::Entity>(),
+        table::<core::outbox::Entity>(),
         table::<core::refresh_token::Entity>(),
         table::<core::setting::Entity>(),
         table::<core::tenant::Entity>(),
@@ -45,9 +46,12 @@ pub fn ai() -> Vec<Table> {
     vec![
         table::<ai::embedding_space::Entity>(),
         table::<ai::feedback::Entity>(),
+        table::<ai::inbox::Entity>(),
         table::<ai::kb_document::Entity>(),
+        table::<ai::kb_file::Entity>(),
         table::<ai::kb_source::Entity>(),
         table::<ai::memory::Entity>(),
+        table::<ai::quarantine::Entity>(),
         table::<ai::setting::Entity>(),
     ]
 }

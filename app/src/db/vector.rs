@@ -5,13 +5,17 @@
 //! few are compared exactly (recall 1), many are walked through the index,
 //! which goes on until the page is full; and a page that is still short is
 //! asked for again exactly. `under_filled` therefore means: there are no more.
+//! That many rows pass is remembered for a moment ([`LargeFilters`]).
 
 use pgvector::Vector;
 use sea_orm::sea_query::extension::postgres::PgBinOper;
-use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement};
+use sea_orm::sea_query::{
+    Alias, Condition, Expr, ExprTrait, IntoIden, Order, PostgresQueryBuilder, Query, SelectStatement,
+};
 use sea_orm::{DbBackend, FromQueryResult, QueryResult, StatementBuilder};
 
 use super::handle::AiConn;
+use super::large::LargeFilters;
 use crate::error::Result;
 
 /// What to search.
@@ -21,6 +25,8 @@ pub struct Nearest<'a> {
     pub table: &'static str,
     /// Columns to return beside the distance.
     pub columns: &'a [&'static str],
+    /// Names and sub-selects of what is returned from other tables; evaluated for the rows found only.
+    pub related: &'a [(&'static str, &'static str)],
     /// Which rows may be found. Always holds the audience.
     pub filter: Condition,
     /// What to be near to, of the active space's length.
@@ -29,6 +35,8 @@ pub struct Nearest<'a> {
     pub limit: u64,
     /// Filtered sets smaller than this are searched exactly.
     pub exact_below: u32,
+    /// What is known about filters.
+    pub large: &'a LargeFilters,
 }
 
 /// A row with its cosine distance.
@@ -66,6 +74,7 @@ pub async fn nearest<R: FromQueryResult>(ai: &impl AiConn, search: &Nearest<'_>)
         if found.len() >= wanted {
             return Ok(Found { neighbours: found, under_filled: false });
         }
+        search.large.forget(&name_of(search));
     }
     let found = run::<R>(ai, &exact(search)).await?;
     Ok(Found { under_filled: found.len() < wanted, neighbours: found })
@@ -102,6 +111,7 @@ pub async fn nearest_of_each<R: FromQueryResult>(
                 return Ok(Found { under_filled: found.len() < wanted, neighbours: found });
             }
         }
+        search.large.forget(&name_of(search));
     }
     let found = run::<R>(ai, &joined(search, exact_groups(search, group))).await?;
     Ok(Found { under_filled: found.len() < wanted, neighbours: found })
@@ -118,7 +128,7 @@ async fn walked_groups(
     rows: u64,
 ) -> Result<Vec<uuid::Uuid>> {
     let columns = ["id", group];
-    let narrow = Nearest { columns: &columns, limit: rows, ..search.clone() };
+    let narrow = Nearest { columns: &columns, related: &[], limit: rows, ..search.clone() };
     let mut found: Vec<(f64, uuid::Uuid, uuid::Uuid)> = ai
         .query_all(&walked(&narrow))
         .await?
@@ -155,9 +165,27 @@ fn exact_groups(search: &Nearest<'_>, group: &'static str) -> SelectStatement {
         .to_owned()
 }
 
+/// Sets with fewer rows are small.
+fn threshold(search: &Nearest<'_>) -> u64 {
+    Ord::max(u64::from(search.exact_below), search.limit)
+}
+
+/// What a filter is remembered by.
+fn name_of(search: &Nearest<'_>) -> String {
+    Query::select()
+        .expr(Expr::val(threshold(search)))
+        .from(search.table)
+        .cond_where(search.filter.clone())
+        .to_string(PostgresQueryBuilder)
+}
+
 /// Counts no further than the threshold, so the cost is bounded.
 async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
-    let threshold = Ord::max(u64::from(search.exact_below), search.limit);
+    let name = name_of(search);
+    if search.large.holds(&name) {
+        return Ok(false);
+    }
+    let threshold = threshold(search);
     let passing = Query::select()
         .expr(Expr::val(1))
         .from(search.table)
@@ -172,7 +200,11 @@ async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
         Some(row) => row.try_get("", "passing")?,
         None => 0,
     };
-    Ok(passing.unsigned_abs() < threshold)
+    let is_small = passing.unsigned_abs() < threshold;
+    if !is_small {
+        search.large.remember(name);
+    }
+    Ok(is_small)
 }
 
 /// In the index's order; the alias is what lets Postgres use it.
@@ -203,6 +235,9 @@ fn joined(search: &Nearest<'_>, winners: SelectStatement) -> SelectStatement {
     for column in search.columns {
         select.column((table.clone(), Alias::new(*column)));
     }
+    for (name, sub_select) in search.related {
+        select.expr_as(Expr::cust(*sub_select), *name);
+    }
     select
         .column((winner.clone(), Alias::new(DISTANCE)))
         .from_subquery(winners, winner.clone())
@@ -214,8 +249,12 @@ fn joined(search: &Nearest<'_>, winners: SelectStatement) -> SelectStatement {
 }
 
 fn selection(search: &Nearest<'_>) -> SelectStatement {
-    Query::select()
-        .columns(search.columns.iter().map(|column| (*column).into_iden()))
+    let mut select = Query::select();
+    select.columns(search.columns.iter().map(|column| (*column).into_iden()));
+    for (name, sub_select) in search.related {
+        select.expr_as(Expr::cust(*sub_select), *name);
+    }
+    select
         .expr_as(distance(search), DISTANCE)
         .from(search.table)
         .cond_where(embedded(search))

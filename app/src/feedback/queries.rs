@@ -4,7 +4,7 @@ use entity::ai::feedback::{self, Column, Entity, Model};
 use entity::core::message;
 use entity::ids::{FeedbackId, MessageId, UserId};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -44,6 +44,13 @@ pub(super) async fn upsert(
         .value(Column::UpdatedAt, Expr::current_timestamp())
         .to_owned();
     Ok(Entity::insert(row).on_conflict(conflict).exec_with_returning(ai).await?)
+}
+
+/// Deletes at most `limit` of the rows that match.
+pub(super) async fn delete_some(ai: &impl AiConn, rows: Expr, limit: u64) -> Result<u64> {
+    let some = Entity::find().select_only().column(Column::Id).filter(rows).limit(limit).into_query();
+    let deleted = Entity::delete_many().filter(Column::Id.in_subquery(some)).exec(ai).await?;
+    Ok(deleted.rows_affected)
 }
 
 /// Removes the user's vote on a message, if there is one.

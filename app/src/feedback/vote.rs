@@ -5,7 +5,8 @@ use entity::core::message::{self, Role};
 use entity::ids::{MessageId, UserId};
 
 use super::queries;
-use crate::conversation::find_owned_message;
+use crate::auth::require_account;
+use crate::conversation::{self, find_owned_message};
 use crate::db::{AiTx, Reach};
 use crate::error::{Error, Result};
 use crate::state::AppState;
@@ -28,6 +29,11 @@ pub(super) async fn cast(
 ) -> Result<Model> {
     let message = find_answer(state, user_id, message_id).await?;
     let transaction = begin(state, user_id).await?;
+    // Both may have gone while the message was looked at.
+    require_account(&transaction, user_id).await?;
+    if conversation::is_gone(&transaction, message.conversation_id).await? {
+        return Err(Error::NotFound("message"));
+    }
     let row = queries::upsert(&transaction, user_id, &message, vote).await?;
     transaction.commit().await?;
     Ok(row)

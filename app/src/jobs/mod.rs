@@ -1,15 +1,19 @@
-//! Background work: a queue in core.
+//! Background work: a queue and an outbox in core.
 //!
 //! A job is enqueued in the same transaction as what it follows from, claimed
 //! with SKIP LOCKED under a lease, and may run more than once: handlers are
-//! idempotent. NOTIFY wakes workers; a poll covers for a lost one.
+//! idempotent. What ai has to learn of core goes through the [`outbox`] in the
+//! same way. NOTIFY wakes workers and relay; a poll covers for a lost one.
 
+mod listener;
+pub mod outbox;
 mod queue;
 mod worker;
 
 use crate::db::CoreDb;
 use crate::error::Result;
 
+pub use listener::Listener;
 pub use queue::{NewJob, enqueue};
 pub use worker::{Handler, JobContext, Registry, Worker};
 

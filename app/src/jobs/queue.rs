@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::db::{CoreConn, CoreDb};
-use crate::error::{Context, Result};
+use crate::error::Result;
 
 /// The channel that wakes workers.
 pub(super) const CHANNEL: &str = "tandem_jobs";
@@ -87,7 +87,8 @@ pub(super) async fn give_up_dead(core: &CoreDb) -> Result<u64> {
     Ok(core.execute_raw(statement).await?.rows_affected())
 }
 
-/// Prolongs a lease and records progress. False: the lease is lost, stop.
+/// Prolongs a lease and records progress. False: the lease is lost, stop; one
+/// that ran out is lost even if nobody has taken the job yet.
 pub(super) async fn beat(core: &CoreDb, id: JobId, owner: Uuid, lease: Duration, done: i64) -> Result<bool> {
     let updated = job::Entity::update_many()
         .col_expr(job::Column::LeaseExpiresAt, in_seconds(lease.as_secs_f64()))
@@ -132,19 +133,12 @@ pub(super) async fn fail(
     Ok(updated.rows_affected == 1)
 }
 
-/// Listens for new jobs on a connection of its own.
-pub(super) async fn listen(core: &CoreDb) -> Result<sea_orm::sqlx::postgres::PgListener> {
-    let mut listener =
-        sea_orm::sqlx::postgres::PgListener::connect_with(core.pool()).await.context("listening for jobs")?;
-    listener.listen(CHANNEL).await.context("listening for jobs")?;
-    Ok(listener)
-}
-
 fn held(id: JobId, owner: Uuid) -> sea_orm::Condition {
     sea_orm::Condition::all()
         .add(job::Column::Id.eq(id))
         .add(job::Column::LeaseOwner.eq(owner))
         .add(job::Column::Status.eq(Status::Running))
+        .add(Expr::cust("lease_expires_at > now()"))
 }
 
 fn freed(update: sea_orm::UpdateMany<job::Entity>) -> sea_orm::UpdateMany<job::Entity> {

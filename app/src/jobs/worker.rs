@@ -1,8 +1,8 @@
 //! Workers: claim, run under a lease, end.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use entity::core::job;
@@ -10,11 +10,12 @@ use entity::ids::JobId;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::queue;
+use super::{Listener, queue};
 use crate::config;
 use crate::db::CoreDb;
 use crate::error::{CanFail, Error, Result};
@@ -70,9 +71,12 @@ pub struct JobContext {
     pub payload: serde_json::Value,
     /// Whether a failure of this run is the last word.
     pub is_last_attempt: bool,
+    /// Of this run, and no other of the same job.
+    pub run: Uuid,
     /// Cancelled when the process stops or the lease is lost: write nothing more.
     pub cancelled: CancellationToken,
     done: Arc<AtomicI64>,
+    held_until: Arc<Mutex<Instant>>,
 }
 
 impl JobContext {
@@ -80,6 +84,17 @@ impl JobContext {
     pub fn input<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_value(self.payload.clone())
             .map_err(|error| Error::internal("reading a job's payload", error))
+    }
+
+    /// Whether the run may go on writing. A process that was stopped for longer
+    /// than its lease knows it by this before it hears of it from the database.
+    pub fn may_write(&self) -> bool {
+        let held_until = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.cancelled.is_cancelled() && Instant::now() < held_until
+    }
+
+    fn hold_until(&self, instant: Instant) {
+        *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = instant;
     }
 
     /// Units of work done so far; stored with the next sign of life.
@@ -103,13 +118,14 @@ impl Worker {
         Self { core, registry, settings, wake: Arc::new(Notify::new()) }
     }
 
-    /// Starts as many runners as configured, and the listener that wakes them.
+    /// Wakes a runner per notification.
+    pub fn listen(&self, listener: &mut Listener) {
+        let wake = Arc::clone(&self.wake);
+        listener.on(queue::CHANNEL, move |_| wake.notify_one());
+    }
+
+    /// Starts as many runners as configured.
     pub fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
-        if self.settings.workers == 0 {
-            return;
-        }
-        let worker = self.clone();
-        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { worker.listen().await }));
         for number in 0..self.settings.workers {
             let worker = self.clone();
             let stop = stop.clone();
@@ -119,21 +135,6 @@ impl Worker {
                 tokio::time::sleep(stagger).await;
                 worker.run(stop).await;
             });
-        }
-    }
-
-    /// Wakes a runner per notification; comes back after a lost connection.
-    async fn listen(&self) {
-        loop {
-            match queue::listen(&self.core).await {
-                Ok(mut listener) => {
-                    while listener.recv().await.is_ok() {
-                        self.wake.notify_one();
-                    }
-                }
-                Err(error) => tracing::debug!(%error, "cannot listen for jobs; polling"),
-            }
-            tokio::time::sleep(Duration::from_secs(2)).await;
         }
     }
 
@@ -158,6 +159,8 @@ impl Worker {
         let owner = Uuid::now_v7();
         let lease = Duration::from_secs(self.settings.lease_s);
         let kinds = self.registry.kinds();
+        // Before the question: the lease begins no earlier than this.
+        let asked = Instant::now();
         let Some(job) = queue::claim(&self.core, owner, lease, &kinds).await? else {
             return Ok(false);
         };
@@ -165,8 +168,10 @@ impl Worker {
             id: job.id,
             payload: job.payload.clone(),
             is_last_attempt: job.attempts >= job.attempts_max,
+            run: owner,
             cancelled: stop.child_token(),
             done: Arc::new(AtomicI64::new(job.progress_done)),
+            held_until: Arc::new(Mutex::new(asked + lease)),
         };
         let outcome = self.run_under_lease(&job, owner, lease, context.clone()).await;
         self.finish(&job, owner, &context, outcome).await?;
@@ -199,8 +204,9 @@ impl Worker {
         loop {
             tokio::time::sleep(lease / 4).await;
             let done = context.done.load(Ordering::Relaxed);
+            let asked = Instant::now();
             match queue::beat(&self.core, id, owner, lease, done).await {
-                Ok(true) => {}
+                Ok(true) => context.hold_until(asked + lease),
                 Ok(false) => return,
                 Err(error) => {
                     tracing::warn!(%error, job.id = %id, "no sign of life could be written");

@@ -3,8 +3,8 @@
 //! The rows are written in ai first, then one job for all of them in core. A
 //! crash in between leaves queued rows without a job; `sweep` finds them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use entity::ai::kb_source::{self, Status};
 use entity::ids::{JobId, SourceId, UserId};
@@ -13,10 +13,12 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::delete;
 use super::ids::{self, Hash, Parts};
 use super::jobs::{self, Item, Payload};
 use super::queries;
 use super::source::{FileContent, Offer};
+use crate::auth::require_account;
 use crate::db::Reach;
 use crate::error::{Context, Result};
 use crate::state::AppState;
@@ -160,8 +162,16 @@ async fn store(state: &AppState, plan: &mut Plan) -> Result<Vec<Item>> {
     if plan.candidates.is_empty() {
         return Ok(Vec::new());
     }
+    let aggregates: Vec<_> = plan.candidates.keys().map(|id| delete::aggregate(*id)).collect();
+    // What is to be deleted of them goes first: what is made now comes after it.
+    state.outbox.drain(&aggregates).await?;
+    let owners: BTreeSet<UserId> =
+        plan.candidates.values().filter_map(|candidate| candidate.offer.ownership.owner_id).collect();
     let audiences = plan.candidates.values().map(|candidate| candidate.offer.ownership.audience());
     let transaction = state.ai.begin_for(&Reach::default().and_writing(audiences)).await?;
+    for owner in owners {
+        require_account(&transaction, owner).await?;
+    }
     let ids: Vec<SourceId> = plan.candidates.keys().copied().collect();
     for known in queries::lock_known(&transaction, &ids).await? {
         let same =

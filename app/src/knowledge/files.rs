@@ -1,6 +1,7 @@
 //! From an uploaded file to a source's text, as the first step of its ingestion.
 
 use super::chunk::Passage;
+use super::ingest::check;
 use super::jobs::Item;
 use super::source::TITLE_CHARS_MAX;
 use super::{outline, queries};
@@ -12,7 +13,7 @@ use crate::state::AppState;
 /// Parses the files among the items, one after the other. A file that cannot
 /// be read fails its own source, with a sentence that says why.
 pub(super) async fn parse(state: &AppState, context: &JobContext, items: &[Item]) -> Result<()> {
-    for item in queries::start_files(&state.ai, items).await? {
+    for item in queries::start_files(&state.ai, context.run, items).await? {
         let Some(file) = queries::file(&state.ai, item).await? else { continue };
         let kind = FileType::named(&file.media_type)
             .ok_or_else(|| Error::internal("reading a file", format!("no parser for {}", file.media_type)))?;
@@ -20,9 +21,10 @@ pub(super) async fn parse(state: &AppState, context: &JobContext, items: &[Item]
         match parse::run(settings, &state.slots, kind, bytes, &context.cancelled).await? {
             Outcome::Read(document) => {
                 let (document, title) = titled(kind, document, file.titled).await?;
-                queries::store_parsed(&state.ai, item, document, title).await?;
+                check(context)?;
+                queries::store_parsed(&state.ai, context.run, item, document, title).await?;
             }
-            Outcome::Refused(why) => queries::refuse_file(&state.ai, item, &why).await?,
+            Outcome::Refused(why) => queries::refuse_file(&state.ai, context.run, item, &why).await?,
         }
     }
     Ok(())

@@ -34,7 +34,7 @@ pub(super) async fn run(state: &AppState, context: &JobContext, payload: &Payloa
         let rest = Payload { items: payload.items.clone(), round: payload.round };
         super::jobs::enqueue(state, None, rest).await?;
     } else if is_providers && context.is_last_attempt {
-        queries::mark_failed(&state.ai, &payload.items, &error.to_string()).await?;
+        queries::mark_failed(&state.ai, Some(context.run), &payload.items, &error.to_string()).await?;
     }
     Err(error)
 }
@@ -52,12 +52,14 @@ impl<E: Into<Error>> From<E> for Failure {
 }
 
 async fn ingest(state: &AppState, context: &JobContext, payload: &Payload) -> Result<(), Failure> {
+    // Before anything is read: from now on no earlier run writes.
+    queries::claim(&state.ai, context.run, &payload.items).await?;
     files::parse(state, context, &payload.items).await?;
-    let pending = queries::pending(&state.ai, &payload.items).await?;
+    let pending = queries::pending(&state.ai, context.run, &payload.items).await?;
     let mut done = payload.items.len() - pending.len();
     for group in groups(&pending) {
         check(context)?;
-        let started = queries::start(&state.ai, &group).await?;
+        let started = queries::start(&state.ai, context.run, &group).await?;
         done += group.len() - started.len();
         let prepared = prepare(state, started).await?;
         Embedding { state, context, done: &mut done }.run(prepared).await?;
@@ -127,14 +129,16 @@ impl Embedding<'_> {
             check(self.context)?;
             let batch = take_batch(&mut sources);
             let refused = self.embed(&mut sources, batch).await?;
+            check(self.context)?;
             for (source, reason) in &refused {
-                queries::mark_failed(&self.state.ai, std::slice::from_ref(source), reason).await?;
+                let item = std::slice::from_ref(source);
+                queries::mark_failed(&self.state.ai, Some(self.context.run), item, reason).await?;
             }
             let (open, rest): (Vec<_>, Vec<_>) = sources
                 .into_iter()
                 .filter(|source| refused.iter().all(|(item, _)| item.id != source.source.id))
                 .partition(|source| source.vectors.len() < source.passages.len());
-            queries::write(&self.state.ai, &rest).await?;
+            queries::write(&self.state.ai, self.context.run, &rest).await?;
             *self.done += refused.len() + rest.len();
             self.context.progress(count(*self.done));
             sources = open;
@@ -215,9 +219,13 @@ fn take_batch(sources: &mut [Prepared]) -> Vec<Part> {
     batch
 }
 
-fn check(context: &JobContext) -> Result<()> {
-    if context.cancelled.is_cancelled() {
-        return Err(Error::conflict("stopped", "the process stops; ingestion goes on later"));
+/// Before anything is written: whether this run may still write.
+pub(super) fn check(context: &JobContext) -> Result<()> {
+    if !context.may_write() {
+        return Err(Error::conflict(
+            "stopped",
+            "the process stops or was taken for dead; ingestion goes on later",
+        ));
     }
     Ok(())
 }

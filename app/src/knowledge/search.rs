@@ -1,7 +1,5 @@
 //! Searching passages by meaning.
 
-use std::collections::HashMap;
-
 use entity::ids::{DocumentId, SourceId};
 use garde::Validate;
 use sea_orm::FromQueryResult;
@@ -12,7 +10,6 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::queries;
 use super::query_vector::{query_vector, unit};
 use super::source::bounded_metadata;
 use crate::auth::Audience;
@@ -22,6 +19,12 @@ use crate::state::AppState;
 use crate::web::text::{no_nul, not_blank};
 
 const TABLE: &str = "ai_kb_documents";
+
+/// Returned with each passage. Its source belongs to the same audience.
+const RELATED: [(&str, &str); 1] = [(
+    "external_id",
+    "(SELECT source.external_id FROM ai_kb_sources AS source WHERE source.id = ai_kb_documents.source_id)",
+)];
 
 /// What to search for, and among what.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
@@ -157,11 +160,9 @@ pub async fn search(state: &AppState, audience: &Audience, request: SearchReques
         GroupBy::Passage => vector::nearest(&ai, &nearest).await?,
         GroupBy::Source => vector::nearest_of_each(&ai, &nearest, "source_id").await?,
     };
-    let sources = found.neighbours.iter().map(|neighbour| neighbour.row.source_id);
-    let external_ids = queries::external_ids(&ai, audience, sources).await?.into_iter().collect();
     let space = state.models.embedder.space();
     Ok(SearchResult {
-        hits: found.neighbours.into_iter().map(|neighbour| hit(neighbour, &external_ids)).collect(),
+        hits: found.neighbours.into_iter().map(hit).collect(),
         under_filled: found.under_filled,
         space: SpaceInfo {
             provider: space.provider.clone(),
@@ -202,6 +203,7 @@ pub async fn retrieve(
 struct Row {
     id: DocumentId,
     source_id: SourceId,
+    external_id: Option<String>,
     title: String,
     heading_path: String,
     content: String,
@@ -209,14 +211,16 @@ struct Row {
     metadata: Value,
 }
 
-fn nearest(state: &AppState, filter: Condition, vector: Vec<f32>, limit: u64) -> Nearest<'static> {
+fn nearest(state: &AppState, filter: Condition, vector: Vec<f32>, limit: u64) -> Nearest<'_> {
     Nearest {
         table: TABLE,
         columns: &["id", "source_id", "title", "heading_path", "content", "page", "metadata"],
+        related: &RELATED,
         filter,
         vector,
         limit,
         exact_below: state.settings.knowledge.exact_below_rows,
+        large: &state.large_filters,
     }
 }
 
@@ -232,13 +236,13 @@ fn filter(audience: &Audience, request: &SearchRequest) -> Condition {
     filter
 }
 
-fn hit(neighbour: Neighbour<Row>, external_ids: &HashMap<SourceId, Option<String>>) -> Hit {
+fn hit(neighbour: Neighbour<Row>) -> Hit {
     let similarity = neighbour.similarity();
     let row = neighbour.row;
     Hit {
         document_id: row.id.0,
         source_id: row.source_id.0,
-        external_id: external_ids.get(&row.source_id).cloned().flatten(),
+        external_id: row.external_id,
         title: row.title,
         heading_path: row.heading_path,
         content: row.content,

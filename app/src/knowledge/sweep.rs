@@ -46,7 +46,7 @@ async fn sweep_older_than(state: &AppState, waited: Duration) -> Result<u64> {
         }
     }
     for (error, items) in given_up {
-        queries::mark_failed(&state.ai, &items, &error).await?;
+        queries::mark_failed(&state.ai, None, &items, &error).await?;
     }
     let mut requeued = 0_u64;
     for (round, items) in rounds {

@@ -1,9 +1,10 @@
-//! Changes and deletes single memories: own ones, and shared ones for administrators.
+//! Changes single memories: own ones, and shared ones for administrators.
 
 use entity::ai::memory::Model;
 use entity::ids::MemoryId;
 use serde_json::Value;
 
+use super::delete;
 use super::ids::{Identity, content_hash};
 use super::plan::identity_of;
 use super::queries::{self, Changes, Like};
@@ -24,6 +25,7 @@ pub(super) struct Edit {
 /// Edits a memory; its id stays. A new text is embedded before anything is
 /// written, and text and vector change together. Answers the row as it is now.
 pub(super) async fn edit(state: &AppState, user: &CurrentUser, id: MemoryId, edit: Edit) -> Result<Model> {
+    state.outbox.drain(&[delete::aggregate(id), delete::all_of(user.id)]).await?;
     let row = queries::find(&state.ai, &user.audience(), id).await?;
     let ownership = writable(user, &row)?;
     let scope = edit.scope.filter(|scope| *scope != row.scope);
@@ -46,6 +48,7 @@ pub(super) async fn edit(state: &AppState, user: &CurrentUser, id: MemoryId, edi
         },
         scope,
         metadata: edit.metadata.filter(|metadata| *metadata != row.metadata),
+        is_said_again: false,
     };
     if changes.is_empty() {
         return Ok(row);
@@ -56,16 +59,9 @@ pub(super) async fn edit(state: &AppState, user: &CurrentUser, id: MemoryId, edi
     queries::find_of(&state.ai, ownership, id).await
 }
 
-/// Deletes a memory.
-pub(super) async fn forget(state: &AppState, user: &CurrentUser, id: MemoryId) -> Result<()> {
-    let row = queries::find(&state.ai, &user.audience(), id).await?;
-    let ownership = writable(user, &row)?;
-    queries::delete(&state.ai, ownership, id).await
-}
-
 /// The row's owner, if the user may change it. Everybody who may read a shared
 /// row knows that it exists, so this is no 404.
-fn writable(user: &CurrentUser, row: &Model) -> Result<Ownership> {
+pub(super) fn writable(user: &CurrentUser, row: &Model) -> Result<Ownership> {
     if row.owner_id == Some(user.id) || (row.owner_id.is_none() && user.is_admin()) {
         return Ok(Ownership { owner_id: row.owner_id, tenant_id: row.tenant_id });
     }

@@ -9,6 +9,7 @@
 //! The chat uses [`recall`] before it answers, and [`remember_request`] with
 //! [`remember`] when a user asks for something to be remembered.
 
+mod delete;
 mod edit;
 pub mod http;
 mod ids;
@@ -22,6 +23,11 @@ mod search;
 mod sensitive;
 mod store;
 
+pub use delete::{
+    MEMORIES_CLEARED, MEMORY_DELETED, ON_ACCOUNT_DELETED, ON_CONVERSATION_DELETED, ON_MEMORIES_CLEARED,
+    ON_MEMORY_DELETED,
+};
+pub use plan::Said;
 pub use recall::{Recollection, recall};
 pub use remember::remember;
 pub use request::remember_request;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use entity::ai::memory::{Model, Origin};
-use entity::ids::{MemoryId, MessageId};
+use entity::ids::{ConversationId, MemoryId, MessageId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -22,7 +22,16 @@ pub(super) struct Draft {
     /// None leaves the metadata of an existing row as they are.
     pub(super) metadata: Option<Value>,
     pub(super) origin: Origin,
-    pub(super) source_message_id: Option<MessageId>,
+    pub(super) said_in: Option<Said>,
+}
+
+/// The message a memory was said in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// The message.
+    pub message_id: MessageId,
 }
 
 /// What storing a draft did.

@@ -5,11 +5,14 @@ use entity::ai::memory::{self, Column, Entity, Model};
 use entity::ids::{MemoryId, UserId};
 use pgvector::Vector;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement,
+};
 use uuid::Uuid;
 
 use super::ids::content_hash;
-use crate::auth::{Audience, Ownership};
+use crate::auth::{Audience, Deletion, Ownership};
 use crate::db::{AiConn, AiDb, Reach};
 use crate::error::{Error, Result};
 use crate::web::Cursor;
@@ -37,6 +40,9 @@ pub(super) struct Changes {
     pub(super) content: Option<(String, Vec<f32>)>,
     pub(super) scope: Option<String>,
     pub(super) metadata: Option<serde_json::Value>,
+    /// Stated anew, as opposed to edited: a deletion that was asked for before
+    /// leaves it alone.
+    pub(super) is_said_again: bool,
 }
 
 impl Changes {
@@ -136,29 +142,59 @@ pub(super) async fn update(ai: &impl AiConn, audience: Uuid, id: MemoryId, chang
     if let Some(metadata) = changes.metadata {
         row.metadata = Set(metadata);
     }
-    Entity::update_many()
-        .set(row)
-        .col_expr(Column::UpdatedAt, Expr::current_timestamp())
-        .filter(is_for([audience]))
-        .filter(Column::Id.eq(id))
-        .exec(ai)
-        .await?;
+    let mut update = Entity::update_many().set(row).col_expr(Column::UpdatedAt, Expr::current_timestamp());
+    if changes.is_said_again {
+        update = update.col_expr(Column::Generation, Expr::cust("nextval('ai_generation_seq')"));
+    }
+    update.filter(is_for([audience])).filter(Column::Id.eq(id)).exec(ai).await?;
     Ok(())
 }
 
-/// Deletes a row of exactly one audience.
-pub(super) async fn delete(ai: &AiDb, ownership: Ownership, id: MemoryId) -> Result<()> {
-    let ai = ai.begin_for(&ownership.reach()).await?;
-    Entity::delete_many().filter(is_for([ownership.audience()])).filter(Column::Id.eq(id)).exec(&ai).await?;
-    ai.commit().await
+/// Deletes the row that a deletion saw, if whoever asked may. How many rows that is.
+pub(super) async fn delete_seen(ai: &impl AiConn, id: MemoryId, deletion: &Deletion) -> Result<u64> {
+    let mut delete =
+        Entity::delete_many().filter(is_for(deletion.audiences.iter().copied())).filter(Column::Id.eq(id));
+    if let Some(seen) = deletion.generation {
+        delete = delete.filter(Column::Generation.lte(seen));
+    }
+    Ok(delete.exec(ai).await?.rows_affected)
 }
 
-/// Deletes the user's own rows; answers how many there were.
-pub(super) async fn delete_own(ai: &AiDb, owner: UserId) -> Result<u64> {
-    let ai = ai.begin_for(&Reach::default().and_writing([owner.0])).await?;
-    let deleted = Entity::delete_many().filter(Column::OwnerId.eq(owner)).exec(&ai).await?;
-    ai.commit().await?;
-    Ok(deleted.rows_affected)
+/// Deletes at most `limit` of the user's own rows, of those up to a generation if there is one.
+pub(super) async fn delete_own(
+    ai: &impl AiConn,
+    owner: UserId,
+    seen: Option<i64>,
+    limit: u64,
+) -> Result<u64> {
+    let mut some = Entity::find().select_only().column(Column::Id).filter(Column::OwnerId.eq(owner));
+    if let Some(seen) = seen {
+        some = some.filter(Column::Generation.lte(seen));
+    }
+    let some = some.limit(limit).into_query();
+    Ok(Entity::delete_many().filter(Column::Id.in_subquery(some)).exec(ai).await?.rows_affected)
+}
+
+/// How many rows the user has.
+pub(super) async fn count_own(ai: &impl AiConn, owner: UserId) -> Result<u64> {
+    Ok(Entity::find().filter(Column::OwnerId.eq(owner)).count(ai).await?)
+}
+
+/// The highest generation given so far.
+pub(super) async fn last_generation(ai: &impl AiConn) -> Result<i64> {
+    let statement = Statement::from_string(DbBackend::Postgres, "SELECT last_value FROM ai_generation_seq");
+    let row = ai.query_one_raw(statement).await?.ok_or(Error::NotFound("sequence"))?;
+    Ok(row.try_get("", "last_value")?)
+}
+
+/// Takes the messages they came from off rows; what was said stays.
+pub(super) async fn unlink(ai: &impl AiConn, messages: Vec<Uuid>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::SourceMessageId, Expr::val(None::<Uuid>))
+        .filter(Column::SourceMessageId.is_in(messages))
+        .exec(ai)
+        .await?;
+    Ok(())
 }
 
 /// Lists and look-ups leave the vectors where they are.

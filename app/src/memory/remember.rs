@@ -1,10 +1,10 @@
 //! Stores what a user asked the chat to remember.
 
 use entity::ai::memory::Origin;
-use entity::ids::{MemoryId, MessageId};
+use entity::ids::MemoryId;
 
 use super::ids::Identity;
-use super::plan::Draft;
+use super::plan::{Draft, Said};
 use super::store::{fits_window, store};
 use super::{SCOPE_DEFAULT, queries};
 use crate::auth::{CurrentUser, Ownership};
@@ -19,13 +19,13 @@ pub async fn remember(
     state: &AppState,
     user: &CurrentUser,
     content: &str,
-    source_message_id: MessageId,
+    said_in: Said,
 ) -> Result<MemoryId> {
     fits_window(state.models.embedder.as_ref(), content)?;
     let ownership = Ownership::of(user);
     let id = Identity::new(ownership, (None, None), SCOPE_DEFAULT, None, content).memory_id();
     match queries::find_of(&state.ai, ownership, id).await {
-        Ok(row) if row.source_message_id == Some(source_message_id) => return Ok(id),
+        Ok(row) if row.source_message_id == Some(said_in.message_id) => return Ok(id),
         Ok(_) | Err(Error::NotFound(_)) => {}
         Err(error) => return Err(error),
     }
@@ -38,7 +38,7 @@ pub async fn remember(
         content: content.to_owned(),
         metadata: None,
         origin: Origin::Chat,
-        source_message_id: Some(source_message_id),
+        said_in: Some(said_in),
     };
     let stored = store(state, std::slice::from_ref(&draft)).await?;
     Ok(stored.first().map_or(id, |stored| stored.id))

@@ -52,10 +52,12 @@ pub(super) async fn search(state: &AppState, audience: &Audience, wanted: Search
     let search = Nearest {
         table: "ai_memories",
         columns: COLUMNS,
+        related: &[],
         filter,
         vector: wanted.vector,
         limit: wanted.limit,
         exact_below: state.settings.knowledge.exact_below_rows,
+        large: &state.large_filters,
     };
     let ai = state.ai.begin_for(&audience.reach()).await?;
     nearest(&ai, &search).await

@@ -1,19 +1,23 @@
 //! Writes memories: what is new is embedded in one call and stored in one
 //! transaction; what is there already is left alone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use entity::ai::memory::{self, Model};
-use entity::ids::MemoryId;
+use entity::ids::{MemoryId, MessageId};
 use pgvector::Vector;
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
+use super::delete;
 use super::ids::content_hash;
 use super::plan::{Draft, Kind, Outcome, Stored, Write, Writes, empty_object, plan};
 use super::queries::{self, Changes, Like};
-use crate::db::Reach;
+use crate::auth::require_account;
+use crate::conversation;
+use crate::db::{AiTx, Reach};
 use crate::error::{Error, Result};
+use crate::jobs::outbox::Aggregate;
 use crate::llm::{EmbedKind, Embedder};
 use crate::state::AppState;
 
@@ -38,7 +42,7 @@ pub(super) fn fits_window(embedder: &dyn Embedder, content: &str) -> Result<()> 
 /// again in a chat, the newest text wins; otherwise what the user made of the
 /// row by editing it stands.
 pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stored>> {
-    let known = find_known(state, drafts).await?;
+    let known = find_undeleted(state, drafts).await?;
     let (mut stored, writes) = plan(drafts, known);
     if writes.is_empty() {
         return Ok(stored);
@@ -47,11 +51,15 @@ pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stor
     let mut vectors = embed(state, &writes).await?;
     let audiences = drafts.iter().map(|draft| draft.ownership.audience());
     let transaction = state.ai.begin_for(&Reach::default().and_writing(audiences)).await?;
-    let rows: Vec<_> = writes
-        .iter()
-        .filter(|(_, write)| write.kind == Kind::Insert)
-        .map(|(id, write)| row(*id, write, vectors.get(id)))
-        .collect();
+    let owners: BTreeSet<_> = drafts.iter().filter_map(|draft| draft.ownership.owner_id).collect();
+    for owner in owners {
+        require_account(&transaction, owner).await?;
+    }
+    let mut rows = Vec::new();
+    for (id, write) in writes.iter().filter(|(_, write)| write.kind == Kind::Insert) {
+        let source = source_of(&transaction, write.draft).await?;
+        rows.push(row(*id, write, vectors.get(id), source));
+    }
     let inserted: BTreeSet<MemoryId> = queries::insert_new(&transaction, rows).await?.into_iter().collect();
     for (id, write) in &writes {
         // Somebody else inserted the same row meanwhile.
@@ -69,6 +77,35 @@ pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stor
         }
     }
     Ok(stored)
+}
+
+/// What is there, once what is to be deleted of it is gone. That comes first:
+/// what is read before might be deleted before it is written. An edited row may
+/// say what a draft says under another id, so its deletion is looked for too.
+async fn find_undeleted(state: &AppState, drafts: &[Draft]) -> Result<Vec<Model>> {
+    let mut drained: HashSet<Aggregate> = HashSet::new();
+    let mut wanted: HashSet<Aggregate> =
+        drafts.iter().map(|draft| delete::aggregate(draft.identity().memory_id())).collect();
+    wanted.extend(drafts.iter().filter_map(|draft| draft.ownership.owner_id).map(delete::all_of));
+    loop {
+        let next: Vec<Aggregate> = wanted.difference(&drained).copied().collect();
+        state.outbox.drain(&next).await?;
+        drained.extend(next);
+        let known = find_known(state, drafts).await?;
+        // Rows are as many as there were, and each round drains new ones.
+        wanted.extend(known.iter().map(|row| delete::aggregate(row.id)));
+        if wanted.len() == drained.len() {
+            return Ok(known);
+        }
+    }
+}
+
+/// The message a memory comes from, unless its conversation went meanwhile.
+async fn source_of(ai: &AiTx, draft: &Draft) -> Result<Option<MessageId>> {
+    match draft.said_in {
+        Some(said) if conversation::is_gone(ai, said.conversation_id).await? => Ok(None),
+        said => Ok(said.map(|said| said.message_id)),
+    }
 }
 
 async fn find_known(state: &AppState, drafts: &[Draft]) -> Result<Vec<Model>> {
@@ -97,7 +134,12 @@ async fn embed(state: &AppState, writes: &Writes<'_>) -> Result<HashMap<MemoryId
     Ok(ids.into_iter().zip(embeddings.vectors).collect())
 }
 
-fn row(id: MemoryId, write: &Write<'_>, vector: Option<&Vec<f32>>) -> memory::ActiveModel {
+fn row(
+    id: MemoryId,
+    write: &Write<'_>,
+    vector: Option<&Vec<f32>>,
+    source: Option<MessageId>,
+) -> memory::ActiveModel {
     let draft = write.draft;
     memory::ActiveModel {
         id: Set(id),
@@ -111,7 +153,7 @@ fn row(id: MemoryId, write: &Write<'_>, vector: Option<&Vec<f32>>) -> memory::Ac
         content_hash: Set(content_hash(&draft.content)),
         metadata: Set(write.metadata.clone().unwrap_or_else(empty_object)),
         origin: Set(draft.origin),
-        source_message_id: Set(draft.source_message_id),
+        source_message_id: Set(source),
         embedding: Set(vector.cloned().map(Vector::from)),
         ..Default::default()
     }
@@ -123,5 +165,6 @@ fn changes(write: &Write<'_>, vector: Option<Vec<f32>>) -> Changes {
         content: vector.map(|vector| (write.draft.content.clone(), vector)),
         scope: rewritten.then(|| write.draft.scope.clone()),
         metadata: write.metadata.clone(),
+        is_said_again: rewritten,
     }
 }

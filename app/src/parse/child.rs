@@ -66,7 +66,7 @@ pub fn run(order: &Parse) -> Result<()> {
     let limits = Limits { characters: order.characters, pages: order.pages };
     let reading = thread::Builder::new()
         .stack_size(STACK_BYTES)
-        .spawn(move || super::read(kind, bytes, limits))
+        .spawn(move || super::read(kind, &bytes, limits))
         .context("starting to parse")?;
     let answer: Answer =
         reading.join().unwrap_or_else(|_| Err(Refused::because("the file is damaged: it cannot be read")));

@@ -55,11 +55,11 @@ pub struct Limits {
 }
 
 /// Reads a file of a kind.
-fn read(kind: FileType, bytes: Vec<u8>, limits: Limits) -> Result<Document, Refused> {
+fn read(kind: FileType, bytes: &[u8], limits: Limits) -> Result<Document, Refused> {
     let document = match kind {
-        FileType::Text | FileType::Markdown => text::read(&bytes, limits)?,
-        FileType::Html => html::read(&bytes, limits)?,
-        FileType::Pdf => pdf::read(&bytes, limits)?,
+        FileType::Text | FileType::Markdown => text::read(bytes, limits)?,
+        FileType::Html => html::read(bytes, limits)?,
+        FileType::Pdf => pdf::read(bytes, limits)?,
     };
     if document.text.trim().is_empty() {
         return Err(Refused::because(match kind {

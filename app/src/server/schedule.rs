@@ -10,12 +10,15 @@ use tokio::time::Instant;
 use crate::db::pair;
 use crate::error::Result;
 use crate::state::AppState;
-use crate::{auth, chat, idempotency, jobs, knowledge};
+use crate::{admin, auth, chat, idempotency, jobs, knowledge};
+
+/// When everything is done the first time after a start.
+const FIRST_AFTER: Duration = Duration::from_secs(1);
 
 type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
 
 /// Name, period in seconds, and what to do; returns the rows it touched.
-const SCHEDULES: [(&str, u64, Run); 7] = [
+const SCHEDULES: [(&str, u64, Run); 9] = [
     ("interrupt expired turns", 5, |state| async move { chat::interrupt_expired(&state.core).await }.boxed()),
     ("give up dead jobs", 30, |state| async move { jobs::give_up_dead(&state.core).await }.boxed()),
     ("requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await }.boxed()),
@@ -29,6 +32,10 @@ const SCHEDULES: [(&str, u64, Run); 7] = [
     ("delete expired idempotency keys", 60, |state| {
         async move { idempotency::delete_expired(&state.core).await }.boxed()
     }),
+    ("delete old events of the outbox", 600, |state| {
+        async move { jobs::outbox::purge(&state.outbox).await }.boxed()
+    }),
+    ("nightly check of links", 600, |state| async move { admin::links::nightly(&state).await }.boxed()),
 ];
 
 /// Starts all schedules in one task, which runs what is due one after the
@@ -36,7 +43,8 @@ const SCHEDULES: [(&str, u64, Run); 7] = [
 pub(super) fn start(state: &AppState) {
     let owned = state.clone();
     let work = async move {
-        let mut due = SCHEDULES.map(|_| Instant::now());
+        // After the first work of workers and relay, whose connections it then finds free.
+        let mut due = SCHEDULES.map(|_| Instant::now() + FIRST_AFTER);
         loop {
             for ((name, seconds, run), due) in SCHEDULES.iter().zip(&mut due) {
                 if *due <= Instant::now() {

@@ -11,7 +11,8 @@ use crate::config::Settings;
 use crate::db::pair::Pairing;
 use crate::db::{Databases, Purpose, migrate};
 use crate::error::{Context, Error, Result};
-use crate::jobs::{Registry, Worker};
+use crate::jobs::outbox::Relay;
+use crate::jobs::{Listener, Registry, Worker};
 use crate::llm::LanguageModels;
 use crate::router;
 use crate::state::AppState;
@@ -51,6 +52,7 @@ pub async fn open_core(settings: &Settings) -> Result<Databases> {
 }
 
 async fn bring_core_up(settings: &Settings, databases: &Databases) -> Result<()> {
+    // Also refuses two databases that do not belong together.
     Pairing::check(databases).await?.close().await;
     if migrate::core_status(&databases.core).await?.iter().all(|step| step.applied) {
         return Ok(());
@@ -73,7 +75,7 @@ async fn assemble(
 ) -> Result<AppState> {
     let models = load_models(settings).await?;
     prepare::schemas(databases, &models, settings, purpose, migrate_pending).await?;
-    AppState::new(Arc::clone(settings), databases, models).await
+    AppState::new(Arc::clone(settings), databases, models, super::events()).await
 }
 
 /// Binds the configured address.
@@ -96,19 +98,26 @@ pub fn jobs(state: &AppState) -> Registry {
     })
 }
 
-/// Starts workers and schedules, unless `WORKERS=0`.
-pub fn background(state: &AppState, databases: &Databases) {
+/// Starts workers, relay and schedules, unless `WORKERS=0`.
+/// An ai database that was away is migrated when it is back, or refused then.
+pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool) {
     if let Some(server) = databases.embedded() {
         let (server, stop) = (Arc::clone(server), state.shutdown.clone());
         state.tasks.spawn(async move { server.supervise(stop).await });
     }
     state.tasks.spawn(watch::databases(state.clone()));
     if state.ai.is_closed() {
-        state.tasks.spawn(prepare::ai_when_it_is_back(state.clone(), databases.clone()));
+        state.tasks.spawn(prepare::ai_when_it_is_back(state.clone(), databases.clone(), migrate_pending));
     }
     if state.settings.jobs.workers > 0 {
         let worker = Worker::new(state.core.clone(), jobs(state), state.settings.jobs.clone());
+        let relay = Relay::new(state.outbox.clone(), Duration::from_millis(state.settings.jobs.poll_ms));
+        let mut listener = Listener::new(state.core.clone());
+        worker.listen(&mut listener);
+        relay.listen(&mut listener);
+        listener.start(&state.tasks, &state.shutdown);
         worker.start(&state.tasks, &state.shutdown);
+        relay.start(&state.tasks, &state.shutdown);
         schedule::start(state);
     }
 }

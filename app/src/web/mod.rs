@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod extract;
+mod gone;
 pub mod live;
 pub mod page;
 pub mod panic;
@@ -10,5 +11,6 @@ pub mod text;
 
 pub use client::Client;
 pub use extract::{Json, Path, Query};
+pub use gone::gone;
 pub use page::{Cursor, Page, PageQuery};
 pub use problem::{Problem, Problems};

@@ -209,7 +209,7 @@ async fn somebody_elses_conversation_does_not_exist() {
         assert!(tandem::conversation::find_owned(core, id, conversation).await.is_err());
         assert!(tandem::conversation::find_owned_message(core, id, message).await.is_err());
         assert!(tandem::conversation::message_view(core, id, message).await.is_err());
-        assert!(tandem::conversation::delete(core, id, conversation).await.is_err());
+        assert!(tandem::conversation::delete(&app.state, id, conversation).await.is_err());
     }
     let (core, id) = (app.core(), UserId(owner.id));
     assert_eq!(tandem::conversation::find_owned_message(core, id, message).await.unwrap().id, message);

@@ -1,9 +1,9 @@
 //! Memories: stored once, found by meaning, seen by nobody else, gone when deleted.
 
-use entity::ids::{MessageId, TenantId, UserId};
+use entity::ids::{ConversationId, MessageId, TenantId, UserId};
 use serde_json::{Value, json};
 use tandem::auth::{Audience, CurrentUser};
-use tandem::memory;
+use tandem::memory::{self, Said};
 use uuid::Uuid;
 
 use crate::support::TestApp;
@@ -407,12 +407,16 @@ async fn recall_gives_own_and_shared_memories_that_speak_of_the_question() {
     assert!(memory::recall(&app.state, &audience, &vector, 0).await.unwrap().is_empty());
 }
 
+fn said() -> Said {
+    Said { conversation_id: ConversationId(Uuid::now_v7()), message_id: MessageId(Uuid::now_v7()) }
+}
+
 #[tokio::test]
 async fn what_a_user_asks_to_remember_is_one_memory_and_an_edit_outlives_a_retry() {
     let app = TestApp::start().await;
     let user = app.user().await;
     let current = current(&app, &user).await;
-    let message = MessageId(Uuid::now_v7());
+    let message = said();
     let fact = memory::remember_request("Please remember that I drink green tea every morning.").unwrap();
     let id = memory::remember(&app.state, &current, &fact, message).await.unwrap();
     assert_eq!(memory::remember(&app.state, &current, &fact, message).await.unwrap(), id);
@@ -424,7 +428,7 @@ async fn what_a_user_asks_to_remember_is_one_memory_and_an_edit_outlives_a_retry
     assert_eq!(memory::remember(&app.state, &current, &fact, message).await.unwrap(), id);
     assert_eq!(user.get(&path).await.expect(200)["content"], BONDS);
     // Said again in another message, it holds again.
-    let again = memory::remember(&app.state, &current, &fact, MessageId(Uuid::now_v7())).await.unwrap();
+    let again = memory::remember(&app.state, &current, &fact, said()).await.unwrap();
     assert_eq!(again, id);
     assert_eq!(user.get(&path).await.expect(200)["content"], TEA);
     assert_eq!(store_again(&user).await, id.to_string());

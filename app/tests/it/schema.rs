@@ -17,7 +17,7 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 13] = [
+const CORE_TABLES: [&str; 14] = [
     "api_keys",
     "citations",
     "conversations",
@@ -27,18 +27,21 @@ const CORE_TABLES: [&str; 13] = [
     "login_failures",
     "message_events",
     "messages",
+    "outbox",
     "refresh_tokens",
     "settings",
     "tenants",
     "users",
 ];
-const AI_TABLES: [&str; 7] = [
+const AI_TABLES: [&str; 9] = [
     "ai_embedding_spaces",
     "ai_feedback",
+    "ai_inbox",
     "ai_kb_documents",
     "ai_kb_files",
     "ai_kb_sources",
     "ai_memories",
+    "ai_quarantine",
     "ai_settings",
 ];
 
@@ -186,6 +189,9 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::citation::Entity, &[]).await;
     check(app.core(), core::job::Entity, &[]).await;
     check(app.core(), core::idempotency_key::Entity, &[]).await;
+    check(app.core(), core::outbox::Entity, &[]).await;
+    check(app.ai(), ai::inbox::Entity, &[]).await;
+    check(app.ai(), ai::quarantine::Entity, &[]).await;
     check(app.core(), core::api_key::Entity, &[]).await;
     check(app.core(), core::invitation::Entity, &[]).await;
     check(app.core(), core::login_failure::Entity, &[]).await;

@@ -50,12 +50,14 @@ pub struct Model {
     pub metadata: Json,
     /// How far ingestion is.
     pub status: Status,
-    /// Counts replacements.
+    /// Of this text: higher after each replacement, and never used twice.
     pub generation: i64,
     /// Passages.
     pub documents: i32,
     /// The job that ingests it (core).
     pub job_id: Option<JobId>,
+    /// The run that ingests it.
+    pub lease_owner: Option<Uuid>,
     /// At which code point each page begins, for files with pages.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub pages: Option<Json>,

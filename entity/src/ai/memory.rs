@@ -48,6 +48,8 @@ pub struct Model {
     pub origin: Origin,
     /// The message it was said in (core).
     pub source_message_id: Option<MessageId>,
+    /// Of this text: higher after each change, and never used twice.
+    pub generation: i64,
     /// Vector of the active space.
     #[sea_orm(column_type = "Vector(None)", nullable)]
     pub embedding: Option<PgVector>,

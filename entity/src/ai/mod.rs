@@ -2,8 +2,10 @@
 
 pub mod embedding_space;
 pub mod feedback;
+pub mod inbox;
 pub mod kb_document;
 pub mod kb_file;
 pub mod kb_source;
 pub mod memory;
+pub mod quarantine;
 pub mod setting;

@@ -9,6 +9,7 @@ pub mod job;
 pub mod login_failure;
 pub mod message;
 pub mod message_event;
+pub mod outbox;
 pub mod refresh_token;
 pub mod setting;
 pub mod tenant;

@@ -14,10 +14,10 @@ use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
 
 use super::register::NewUser;
-use super::{CurrentUser, access, email, login, password, queries, refresh, register};
+use super::{CurrentUser, access, account, email, login, password, queries, refresh, register};
 use crate::error::{Error, Result};
 use crate::state::AppState;
-use crate::web::{Client, Json, Problem, Problems, text};
+use crate::web::{self, Client, Json, Problem, Problems, text};
 
 /// A new account.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -49,6 +49,16 @@ pub struct LoginRequest {
     #[garde(length(chars, max = 1000), custom(text::no_nul))]
     pub email: String,
     /// At most 128 characters.
+    #[garde(custom(password::is_bounded))]
+    #[schema(value_type = String, format = Password, max_length = 128)]
+    pub password: SecretString,
+}
+
+/// What shows that it is really you.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteAccountRequest {
+    /// Your password, at most 128 characters.
     #[garde(custom(password::is_bounded))]
     #[schema(value_type = String, format = Password, max_length = 128)]
     pub password: SecretString,
@@ -195,6 +205,21 @@ pub async fn logout(
 ) -> Result<StatusCode> {
     refresh::end(&state.core, &request.refresh_token).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Delete my account.
+///
+/// With everything in it, in both databases. 403 `wrong_password`; 409
+/// `last_admin` for the last active administrator. 202 when the ai database is
+/// away: it does its part when it is back.
+#[utoipa::path(delete, path = "/auth/me", tag = "auth", request_body = DeleteAccountRequest,
+    responses((status = 204), (status = 202), Problems))]
+pub async fn delete_me(
+    State(state): State<AppState>,
+    user: CurrentUser,
+    Json(request): Json<DeleteAccountRequest>,
+) -> Result<StatusCode> {
+    Ok(web::gone(account::delete_own(&state, user.id, &request.password).await?))
 }
 
 /// Who am I.

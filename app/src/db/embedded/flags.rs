@@ -2,6 +2,7 @@
 //! new version of Tandem never meets a configuration file of an older one.
 
 use super::cluster::{Cluster, PORT, Profile};
+use super::memory;
 
 /// Below this, parallel index builds can fill /dev/shm (containers give it 64 MB).
 #[cfg(target_os = "linux")]
@@ -23,8 +24,7 @@ pub(super) fn of(cluster: &Cluster, major: u32) -> Vec<String> {
         "log_timezone=UTC".to_owned(),
         "timezone=UTC".to_owned(),
         "lc_messages=C".to_owned(),
-        // Shared buffers cost memory only once they are filled.
-        "shared_buffers=128MB".to_owned(),
+        format!("shared_buffers={}MB", memory::shared_buffers_mb()),
         "maintenance_work_mem=256MB".to_owned(),
         format!("dynamic_shared_memory_type={}", shared_memory_type()),
         // No replicas: a bulk load into a new table skips the write-ahead log.

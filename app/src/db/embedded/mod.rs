@@ -20,6 +20,7 @@ mod flags;
 mod initdb;
 pub mod install;
 mod locks;
+mod memory;
 mod password;
 mod place;
 mod postmaster;

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::auth::{CurrentUser, Ownership};
+use crate::auth::CurrentUser;
 use crate::error::{Error, Result};
-use crate::idempotency;
+use crate::knowledge::delete::delete;
 use crate::knowledge::queries::{self, Shown};
 use crate::state::AppState;
 use crate::web::page::{LIMIT_MAX, limit_default};
-use crate::web::{Cursor, Json, Page, Path, Problems, Query};
+use crate::web::{self, Cursor, Json, Page, Path, Problems, Query};
 
 /// Which sources to list.
 #[derive(Clone, Debug, Deserialize, Validate, IntoParams)]
@@ -115,6 +115,7 @@ pub async fn list_sources(
     Query(query): Query<SourcesQuery>,
 ) -> Result<Json<Page<SourceBody>>> {
     let status = query.status.map(Status::from);
+    state.outbox.settle(user.id).await?;
     let rows = queries::list(&state.ai, &user.audience(), status, query.cursor, query.limit).await?;
     let position = |row: &Shown| Cursor { at: row.created_at, id: row.id.0 };
     Ok(Json(Page::of(rows, query.limit, position, SourceBody::from)))
@@ -145,33 +146,29 @@ pub async fn get_source(
 /// Deletes a source with its passages.
 ///
 /// Answers that cited it stay; their citations lose quote and title. Shared
-/// sources are deleted by administrators only.
+/// sources are deleted by administrators only. 202 when the ai database is
+/// away: whose the source is, is checked when it is back.
 #[utoipa::path(
     delete,
     path = "/knowledge/sources/{id}",
     tag = "knowledge",
     params(("id" = Uuid, Path, description = "The source.")),
-    responses((status = 204, description = "It is gone."), Problems)
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 202, description = "It goes when the ai database is back."),
+        Problems
+    )
 )]
 pub async fn delete_source(
     State(state): State<AppState>,
     user: CurrentUser,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode> {
-    let row = find(&state, &user, SourceId(id)).await?;
-    if row.owner_id.is_none() && !user.is_admin() {
-        return Err(Error::forbidden("shared_source", "only administrators delete shared sources"));
-    }
-    let ownership = Ownership { owner_id: row.owner_id, tenant_id: row.tenant_id };
-    if !queries::delete(&state.ai, ownership, row.id).await? {
-        return Err(Error::NotFound("source"));
-    }
-    queries::empty_citations(&state.core, row.id).await?;
-    idempotency::forget(&state.core, user.id, row.id.0).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(web::gone(delete(&state, &user, SourceId(id)).await?))
 }
 
 async fn find(state: &AppState, user: &CurrentUser, id: SourceId) -> Result<Shown> {
+    state.outbox.settle(user.id).await?;
     queries::find(&state.ai, &user.audience(), id).await?.ok_or(Error::NotFound("source"))
 }
 

@@ -24,5 +24,6 @@ pub async fn search(
     user: CurrentUser,
     Json(request): Json<SearchRequest>,
 ) -> Result<Json<SearchResult>> {
+    state.outbox.settle(user.id).await?;
     Ok(Json(crate::knowledge::search(&state, &user.audience(), request).await?))
 }

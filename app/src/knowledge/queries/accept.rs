@@ -59,8 +59,9 @@ pub(in crate::knowledge) async fn upsert(
             SourceColumn::Status,
         ])
         .value(SourceColumn::Pages, Expr::cust("NULL"))
-        .value(SourceColumn::Generation, Expr::cust("ai_kb_sources.generation + 1"))
+        .value(SourceColumn::Generation, Expr::cust("nextval('ai_generation_seq')"))
         .value(SourceColumn::JobId, Expr::cust("NULL"))
+        .value(SourceColumn::LeaseOwner, Expr::cust("NULL"))
         .value(SourceColumn::Error, Expr::cust("NULL"))
         .value(SourceColumn::UpdatedAt, Expr::cust("now()"))
         .action_and_where(Expr::cust(

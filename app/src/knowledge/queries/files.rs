@@ -46,14 +46,15 @@ pub(in crate::knowledge) async fn replace_files(
 }
 
 /// Which of the items wait for a parser. They count as being worked on from now on.
-pub(in crate::knowledge) async fn start_files(ai: &AiDb, wanted: &[Item]) -> Result<Vec<Item>> {
+pub(in crate::knowledge) async fn start_files(ai: &AiDb, run: Uuid, wanted: &[Item]) -> Result<Vec<Item>> {
     let sql = "UPDATE ai_kb_sources s SET status = 'processing', updated_at = now()
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
                  JOIN ai_kb_files f ON f.source_id = item.id AND f.generation = item.generation
                 WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')
+                  AND s.lease_owner = $3
             RETURNING s.id, s.generation";
     let ai = ai.begin_worker().await?;
-    let started = items(&ai.query_all_raw(over(sql, wanted, [])).await?)?;
+    let started = items(&ai.query_all_raw(over(sql, wanted, [run.into()])).await?)?;
     ai.commit().await?;
     Ok(started)
 }
@@ -71,11 +72,12 @@ pub(in crate::knowledge) async fn file(ai: &AiDb, item: Item) -> Result<Option<k
 /// parser that comes late finds none and changes nothing.
 pub(in crate::knowledge) async fn store_parsed(
     ai: &AiDb,
+    run: Uuid,
     item: Item,
     document: Document,
     title: Option<String>,
 ) -> Result<()> {
-    let Some(ai) = take_file(ai, item).await? else { return Ok(()) };
+    let Some(ai) = take_file(ai, run, item).await? else { return Ok(()) };
     let pages = document.pages.map(serde_json::Value::from);
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
@@ -94,8 +96,8 @@ pub(in crate::knowledge) async fn store_parsed(
 }
 
 /// Says why a file cannot be read and takes it away.
-pub(in crate::knowledge) async fn refuse_file(ai: &AiDb, item: Item, why: &str) -> Result<()> {
-    let Some(ai) = take_file(ai, item).await? else { return Ok(()) };
+pub(in crate::knowledge) async fn refuse_file(ai: &AiDb, run: Uuid, item: Item, why: &str) -> Result<()> {
+    let Some(ai) = take_file(ai, run, item).await? else { return Ok(()) };
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "UPDATE ai_kb_sources SET status = 'failed', error = $3, updated_at = now()
@@ -106,13 +108,15 @@ pub(in crate::knowledge) async fn refuse_file(ai: &AiDb, item: Item, why: &str) 
     ai.commit().await
 }
 
-/// A transaction in which this file goes; none if it is gone already.
-async fn take_file(ai: &AiDb, item: Item) -> Result<Option<AiTx>> {
+/// A transaction in which this file goes; none if it is gone already, or
+/// another run's by now.
+async fn take_file(ai: &AiDb, run: Uuid, item: Item) -> Result<Option<AiTx>> {
     let ai = ai.begin_worker().await?;
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
-        "DELETE FROM ai_kb_files WHERE source_id = $1 AND generation = $2",
-        [item.id.0.into(), item.generation.into()],
+        "DELETE FROM ai_kb_files f USING ai_kb_sources s
+          WHERE f.source_id = $1 AND f.generation = $2 AND s.id = f.source_id AND s.lease_owner = $3",
+        [item.id.0.into(), item.generation.into(), run.into()],
     );
     let taken = ai.execute_raw(statement).await?.rows_affected() == 1;
     Ok(taken.then_some(ai))

@@ -8,6 +8,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
 };
+use uuid::Uuid;
 
 use super::{Item, items, over};
 use crate::db::AiDb;
@@ -29,15 +30,26 @@ pub(in crate::knowledge) struct Pending {
     pub(in crate::knowledge) bytes: i64,
 }
 
-/// Which of the items are still to be done, and how long their texts are.
-pub(in crate::knowledge) async fn pending(ai: &AiDb, items: &[Item]) -> Result<Vec<Pending>> {
+/// Takes the items that are still to be done for this run: from now on no
+/// earlier run of the job writes them.
+pub(in crate::knowledge) async fn claim(ai: &AiDb, run: Uuid, items: &[Item]) -> Result<()> {
+    let sql = "UPDATE ai_kb_sources s SET lease_owner = $3
+                 FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
+                WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')";
+    let ai = ai.begin_worker().await?;
+    ai.execute_raw(over(sql, items, [run.into()])).await?;
+    ai.commit().await
+}
+
+/// Which of the items are still to be done by this run, and how long their texts are.
+pub(in crate::knowledge) async fn pending(ai: &AiDb, run: Uuid, items: &[Item]) -> Result<Vec<Pending>> {
     let sql = "SELECT s.id, s.generation, octet_length(s.content)::bigint AS bytes
                  FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS item(id, generation, n)
                  JOIN ai_kb_sources s ON s.id = item.id AND s.generation = item.generation
-                WHERE s.status IN ('queued', 'processing')
+                WHERE s.status IN ('queued', 'processing') AND s.lease_owner = $3
                 ORDER BY item.n";
     let ai = ai.begin_worker().await?;
-    Ok(Pending::find_by_statement(over(sql, items, [])).all(&ai).await?)
+    Ok(Pending::find_by_statement(over(sql, items, [run.into()])).all(&ai).await?)
 }
 
 /// What an ingestion needs of a source.
@@ -57,13 +69,14 @@ pub(in crate::knowledge) struct Started {
 }
 
 /// Marks sources as being worked on and loads them.
-pub(in crate::knowledge) async fn start(ai: &AiDb, items: &[Item]) -> Result<Vec<Started>> {
+pub(in crate::knowledge) async fn start(ai: &AiDb, run: Uuid, items: &[Item]) -> Result<Vec<Started>> {
     let sql = "UPDATE ai_kb_sources s SET status = 'processing', updated_at = now()
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
                 WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')
+                  AND s.lease_owner = $3
             RETURNING s.id, s.generation, s.owner_id, s.tenant_id, s.external_id, s.scope, s.title, s.media_type, s.content, s.metadata, s.pages";
     let ai = ai.begin_worker().await?;
-    let started = Started::find_by_statement(over(sql, items, [])).all(&ai).await?;
+    let started = Started::find_by_statement(over(sql, items, [run.into()])).all(&ai).await?;
     ai.commit().await?;
     Ok(started)
 }
@@ -80,22 +93,23 @@ pub(in crate::knowledge) struct Prepared {
 }
 
 /// Swaps the passages of complete sources, all in one transaction: a source
-/// has its old passages or its new ones. What has moved on since is left alone.
-pub(in crate::knowledge) async fn write(ai: &AiDb, sources: &[Prepared]) -> Result<()> {
+/// has its old passages or its new ones. What has moved on since, or is
+/// another run's by now, is left alone.
+pub(in crate::knowledge) async fn write(ai: &AiDb, run: Uuid, sources: &[Prepared]) -> Result<()> {
     if sources.is_empty() {
         return Ok(());
     }
     let transaction = ai.begin_worker().await?;
     let lock = "SELECT s.id, s.generation FROM ai_kb_sources s
                   JOIN unnest($1::uuid[], $2::bigint[]) AS item(id, generation) ON s.id = item.id AND s.generation = item.generation
-                 WHERE s.status IN ('queued', 'processing') ORDER BY s.id FOR UPDATE OF s";
-    let current = items(&transaction.query_all_raw(over(lock, &named(sources), [])).await?)?;
+                 WHERE s.status IN ('queued', 'processing') AND s.lease_owner = $3 ORDER BY s.id FOR UPDATE OF s";
+    let current = items(&transaction.query_all_raw(over(lock, &named(sources), [run.into()])).await?)?;
     let Swap { ids, counts, inserts } = swap(sources, &current);
     kb_document::Entity::delete_many().filter(DocumentColumn::SourceId.is_in(ids)).exec(&transaction).await?;
     for rows in inserts {
         kb_document::Entity::insert_many(rows).exec_without_returning(&transaction).await?;
     }
-    let ready = "UPDATE ai_kb_sources s SET status = 'ready', documents = item.documents, error = NULL, updated_at = now()
+    let ready = "UPDATE ai_kb_sources s SET status = 'ready', documents = item.documents, error = NULL, lease_owner = NULL, updated_at = now()
                    FROM unnest($1::uuid[], $2::bigint[]) AS item(id, documents) WHERE s.id = item.id";
     transaction.execute_raw(over(ready, &counts, [])).await?;
     transaction.commit().await
@@ -158,13 +172,20 @@ fn rows(prepared: &Prepared) -> impl Iterator<Item = kb_document::ActiveModel> {
     })
 }
 
-/// Gives sources up that are still to be ingested.
-pub(in crate::knowledge) async fn mark_failed(ai: &AiDb, items: &[Item], error: &str) -> Result<()> {
-    let sql = "UPDATE ai_kb_sources s SET status = 'failed', error = $3, updated_at = now()
+/// Gives sources up that are still to be ingested; those of a run, or if there
+/// is none whosever they are.
+pub(in crate::knowledge) async fn mark_failed(
+    ai: &AiDb,
+    run: Option<Uuid>,
+    items: &[Item],
+    error: &str,
+) -> Result<()> {
+    let sql = "UPDATE ai_kb_sources s SET status = 'failed', error = $3, lease_owner = NULL, updated_at = now()
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
-                WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')";
+                WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')
+                  AND ($4::uuid IS NULL OR s.lease_owner = $4)";
     let ai = ai.begin_worker().await?;
-    ai.execute_raw(over(sql, items, [error.into()])).await?;
+    ai.execute_raw(over(sql, items, [error.into(), run.into()])).await?;
     ai.commit().await
 }
 

@@ -4,6 +4,7 @@
 //! items, and touches a source only at the generation the job is about.
 
 mod accept;
+mod delete;
 mod files;
 mod ingest;
 mod read;
@@ -11,6 +12,7 @@ mod read;
 use sea_orm::{DbBackend, Statement, Value};
 
 pub(super) use accept::*;
+pub(super) use delete::*;
 pub(super) use files::*;
 pub(super) use ingest::*;
 pub(super) use read::*;

@@ -1,13 +1,12 @@
-//! Showing and deleting sources.
+//! Showing sources.
 
 use entity::ai::kb_source::{self, Column as SourceColumn, Status};
-use entity::core::citation;
-use entity::ids::{JobId, SourceId, TenantId, UserId};
+use entity::ids::{JobId, SourceId, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::auth::{Audience, Ownership};
-use crate::db::{AiConn, AiDb, CoreDb};
+use crate::auth::Audience;
+use crate::db::AiDb;
 use crate::error::Result;
 use crate::web::Cursor;
 
@@ -16,13 +15,13 @@ use crate::web::Cursor;
 pub(in crate::knowledge) struct Shown {
     pub(in crate::knowledge) id: SourceId,
     pub(in crate::knowledge) owner_id: Option<UserId>,
-    pub(in crate::knowledge) tenant_id: Option<TenantId>,
     pub(in crate::knowledge) external_id: Option<String>,
     pub(in crate::knowledge) scope: String,
     pub(in crate::knowledge) title: String,
     pub(in crate::knowledge) media_type: String,
     pub(in crate::knowledge) metadata: serde_json::Value,
     pub(in crate::knowledge) status: Status,
+    pub(in crate::knowledge) generation: i64,
     pub(in crate::knowledge) documents: i32,
     pub(in crate::knowledge) job_id: Option<JobId>,
     pub(in crate::knowledge) error: Option<String>,
@@ -70,44 +69,4 @@ fn seen_by(audience: &Audience) -> sea_orm::Select<kb_source::Entity> {
     kb_source::Entity::find()
         .select_except([SourceColumn::Content, SourceColumn::ContentHash, SourceColumn::Pages])
         .filter(audience.condition())
-}
-
-/// Deletes a source with its passages. False: it is not there any more.
-pub(in crate::knowledge) async fn delete(ai: &AiDb, ownership: Ownership, id: SourceId) -> Result<bool> {
-    let ai = ai.begin_for(&ownership.reach()).await?;
-    let deleted = kb_source::Entity::delete_many()
-        .filter(Expr::col("audience").eq(ownership.audience()))
-        .filter(SourceColumn::Id.eq(id))
-        .exec(&ai)
-        .await?;
-    ai.commit().await?;
-    Ok(deleted.rows_affected > 0)
-}
-
-/// Takes a deleted source's words out of the citations; the answers stay.
-pub(in crate::knowledge) async fn empty_citations(core: &CoreDb, id: SourceId) -> Result<()> {
-    citation::Entity::update_many()
-        .col_expr(citation::Column::Title, Expr::val(""))
-        .col_expr(citation::Column::Quote, Expr::val(""))
-        .col_expr(citation::Column::Deleted, Expr::val(true))
-        .filter(citation::Column::SourceId.eq(id))
-        .exec(core)
-        .await?;
-    Ok(())
-}
-
-/// The callers' own ids of sources.
-pub(in crate::knowledge) async fn external_ids(
-    ai: &impl AiConn,
-    audience: &Audience,
-    ids: impl IntoIterator<Item = SourceId>,
-) -> Result<Vec<(SourceId, Option<String>)>> {
-    Ok(kb_source::Entity::find()
-        .select_only()
-        .columns([SourceColumn::Id, SourceColumn::ExternalId])
-        .filter(audience.condition())
-        .filter(SourceColumn::Id.is_in(ids))
-        .into_tuple()
-        .all(ai)
-        .await?)
 }

@@ -67,7 +67,7 @@ impl NewMemory {
             content: self.content,
             metadata: self.metadata.map(Value::Object),
             origin: Origin::User,
-            source_message_id: None,
+            said_in: None,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use entity::ids::MemoryId;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -10,11 +11,9 @@ use uuid::Uuid;
 
 use crate::auth::CurrentUser;
 use crate::error::{Error, Result};
-use crate::idempotency;
-use crate::memory::edit::forget;
-use crate::memory::queries;
+use crate::memory::delete::{forget, forget_all};
 use crate::state::AppState;
-use crate::web::{Json, Path, Problems, Query};
+use crate::web::{self, Json, Path, Problems, Query};
 
 /// Query parameters of the deletion of everything.
 #[derive(Clone, Debug, Deserialize, Validate, IntoParams)]
@@ -42,16 +41,14 @@ pub struct Deleted {
     path = "/memories/{id}",
     tag = "memory",
     params(("id" = Uuid, Path, description = "Key of the memory")),
-    responses((status = 204, description = "Gone"), Problems)
+    responses((status = 204, description = "Gone"), (status = 202, description = "It goes when the ai database is back"), Problems)
 )]
 pub async fn delete(
     State(state): State<AppState>,
     user: CurrentUser,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode> {
-    idempotency::forget(&state.core, user.id, id).await?;
-    forget(&state, &user, MemoryId(id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(web::gone(forget(&state, &user, MemoryId(id)).await?))
 }
 
 /// Delete all your own memories.
@@ -62,19 +59,22 @@ pub async fn delete(
     path = "/memories",
     tag = "memory",
     params(Confirmation),
-    responses((status = 200, description = "How many there were", body = Deleted), Problems)
+    responses(
+        (status = 200, description = "How many there were", body = Deleted),
+        (status = 202, description = "They go when the ai database is back"),
+        Problems
+    )
 )]
 pub async fn delete_all(
     State(state): State<AppState>,
     user: CurrentUser,
     Query(query): Query<Confirmation>,
-) -> Result<Json<Deleted>> {
+) -> Result<Response> {
     if !query.confirm {
         return Err(Error::field("confirm", "must be true: this deletes all your memories"));
     }
-    for path_end in ["/memories", "/memories/batch"] {
-        idempotency::forget_made_at(&state.core, user.id, path_end).await?;
-    }
-    let deleted = queries::delete_own(&state.ai, user.id).await?;
-    Ok(Json(Deleted { deleted }))
+    Ok(match forget_all(&state, &user).await? {
+        Some(deleted) => Json(Deleted { deleted }).into_response(),
+        None => StatusCode::ACCEPTED.into_response(),
+    })
 }

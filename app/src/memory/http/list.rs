@@ -59,6 +59,7 @@ pub async fn list(
 ) -> Result<Json<Page<Memory>>> {
     let filter =
         Filter { scope: query.scope, persona_id: query.persona_id, character_id: query.character_id };
+    state.outbox.settle(user.id).await?;
     let rows = queries::list_own(&state.ai, user.id, filter, query.limit, query.cursor).await?;
     Ok(Json(Page::of(rows, query.limit, |row| Cursor { at: row.created_at, id: row.id.0 }, Memory::from)))
 }

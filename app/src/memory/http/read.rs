@@ -24,6 +24,7 @@ pub async fn read(
     user: CurrentUser,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Memory>> {
+    state.outbox.settle(user.id).await?;
     let row = queries::find(&state.ai, &user.audience(), MemoryId(id)).await?;
     Ok(Json(row.into()))
 }

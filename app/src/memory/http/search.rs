@@ -102,6 +102,7 @@ pub async fn search(
         scopes: request.scopes,
         pair: Pair::Of { persona_id: request.persona_id, character_id: request.character_id },
     };
+    state.outbox.settle(user.id).await?;
     let found = find(&state, &user.audience(), wanted).await?;
     Ok(Json(MemoryHits {
         hits: found.neighbours.into_iter().map(MemoryHit::from).collect(),

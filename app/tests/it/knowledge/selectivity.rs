@@ -56,6 +56,7 @@ async fn a_rare_scope_has_a_full_page_and_the_index_serves_the_rest() {
     by_source(&user).await;
     plan(&app).await;
     whole_set(&app, &user).await;
+    shrunk(&app, &user).await;
 }
 
 async fn rare_scope(app: &TestApp, user: &crate::support::user::TestUser) {
@@ -100,8 +101,10 @@ async fn plan(app: &TestApp) {
         columns: &["id"],
         filter: audience.condition(),
         vector: question(),
+        related: &[],
         limit: 10,
         exact_below: 5000,
+        large: &app.state.large_filters,
     };
     let ai = app.state.ai.begin_for(&audience.reach()).await.unwrap();
     let plan = vector::explain(&ai, &search).await.unwrap();
@@ -117,4 +120,17 @@ async fn whole_set(app: &TestApp, user: &crate::support::user::TestUser) {
     contents.dedup();
     assert_eq!(contents.len(), 200, "nothing twice");
     assert_eq!(number(app, "SELECT count(*) FROM ai_kb_documents", []).await, 20_000);
+}
+
+/// What was known of a filter a moment ago may be wrong now; pages must not be.
+async fn shrunk(app: &TestApp, user: &crate::support::user::TestUser) {
+    let body = json!({"embedding": question(), "limit": 50});
+    let before = user.post("/knowledge/search", body.clone()).await.expect(200);
+    assert_eq!(hits(&before).len(), 50);
+    app.ai().execute_unprepared("DELETE FROM ai_kb_documents WHERE scope <> 'rare'").await.unwrap();
+    for _ in 0..2 {
+        let after = user.post("/knowledge/search", body.clone()).await.expect(200);
+        assert_eq!(hits(&after).len(), 20);
+        assert_eq!(after["under_filled"], true);
+    }
 }

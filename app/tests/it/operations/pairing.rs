@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tandem::config::{Env, Settings};
 use tandem::db::pair::{self, Pairing};
 use tandem::db::{Databases, Purpose};
 
 use super::{both, one};
 use crate::process::{Serving, run, run_failing};
+use crate::support::TestApp;
 use crate::support::postgres::{self, Layout, Urls, copy_of, name_of, texts};
 
 /// Migrated databases with a pair of their own (those of the template share one).
@@ -111,6 +112,44 @@ async fn a_half_that_was_restored_is_refused_and_both_together_are_not() {
     Serving::start(&ai_restored).stop();
     mended(&core_restored, "core_restored");
     Serving::start(&core_restored).stop();
+}
+
+/// Ai as it was before a deletion: the deletion is done again, nothing else is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_ai_forgets_again_what_was_deleted_since_and_keeps_the_rest() {
+    let urls = own_pair(Layout::Dual).await;
+    let ai = urls.ai.clone().unwrap();
+    let (token, gone, kept) = {
+        let app = TestApp::with().over(urls.clone()).start().await;
+        let user = app.user().await;
+        let mut ids = Vec::new();
+        for content in ["I own gold.", "I own whales."] {
+            let stored = user.post("/memories", json!({ "content": content })).await.expect(201);
+            ids.push(stored["id"].as_str().unwrap().to_owned());
+        }
+        (user.token.clone().unwrap(), ids.remove(0), ids.remove(0))
+    };
+    Serving::start(&urls.env()).stop();
+    let backup = copy_of(&ai).await;
+    {
+        let app = TestApp::with().over(urls.clone()).start().await;
+        let user = app.anonymous().with_token(&token);
+        user.delete(&format!("/memories/{gone}")).await.expect(204);
+    }
+    Serving::start(&urls.env()).stop();
+
+    let restored = Urls { core: urls.core.clone(), ai: Some(backup) };
+    let paired: Value = serde_json::from_str(&run(&restored.env(), &["pair", "--json"])).unwrap();
+    assert_eq!((&paired["finding"]["code"], &paired["delivered_again"]), (&json!("ai_restored"), &json!(1)));
+    run(&restored.env(), &["migrate"]);
+    let app = TestApp::with().over(restored).start().await;
+    let user = app.anonymous().with_token(&token);
+    // Before anything is delivered it is not read any more.
+    user.get(&format!("/memories/{gone}")).await.expect(404);
+    app.run_outbox().await;
+    let listed = user.get("/memories").await.expect(200);
+    let ids: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+    assert_eq!(ids, [&json!(kept)]);
 }
 
 async fn open(urls: &Urls) -> Databases {

@@ -4,7 +4,9 @@ mod access;
 mod commands;
 mod end_to_end;
 mod files;
+mod killed;
 mod replicas;
+mod stopped;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -67,29 +69,54 @@ impl Serving {
 
     /// As [`Serving::start`], with a command that serves.
     pub(crate) fn start_with(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        // Reads to the end of the process, so that its pipe never fills.
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                kept.lock().unwrap().push(line.clone());
-                let _ = sender.send(line);
-            }
-        });
+        let mut starting = Self::spawn_with(command);
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
-            let Ok(line) = receiver.recv_timeout(Duration::from_secs(20)) else { break };
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if event["message"] == "ready" {
-                let base = format!("http://{}", event["address"].as_str().unwrap());
-                return Self { child, base, log };
+            if let Some(base) = starting.ready() {
+                starting.base = base;
+                return starting;
             }
+            if starting.child.try_wait().unwrap().is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
-        let _ = child.kill();
-        panic!("tandem serve did not become ready:\n{}", log.lock().unwrap().join("\n"));
+        panic!("tandem serve did not become ready:\n{}", starting.log());
+    }
+
+    /// Starts it and waits for nothing: it has no address yet.
+    pub(crate) fn spawn(env: &Env) -> Self {
+        Self::spawn_with(&mut tandem(env, &["serve"]))
+    }
+
+    fn spawn_with(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        // Reads to the end of the process, so that its pipe never fills.
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line));
+        });
+        Self { child, log, base: String::new() }
+    }
+
+    /// Its address, once it has said that it is ready.
+    pub(crate) fn ready(&self) -> Option<String> {
+        self.log.lock().unwrap().iter().find_map(|line: &String| {
+            let event: Value = serde_json::from_str(line).ok()?;
+            (event["message"] == "ready").then(|| format!("http://{}", event["address"].as_str().unwrap()))
+        })
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Whether it has said that so far.
+    pub(crate) fn said(&self, text: &str) -> bool {
+        self.log.lock().unwrap().iter().any(|line| line.contains(text))
     }
 
     /// What it said until now, a JSON object a line.
@@ -104,7 +131,7 @@ impl Serving {
 
     /// Asks it to stop and waits for a clean end.
     pub(crate) fn stop(mut self) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait().unwrap() {

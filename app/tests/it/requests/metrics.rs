@@ -12,9 +12,12 @@ const KEY: &str = "a-key-for-metrics-of-the-tests";
 #[tokio::test]
 async fn only_this_machine_and_the_key_read_metrics() {
     let app = TestApp::with().env("METRICS_KEY", KEY).start().await;
-    // Without a connection there is no peer: only the key opens.
+    // From elsewhere only the key opens.
     let get = async |header: &str| {
-        app.anonymous().request(Method::GET, "/metrics", None, &[("authorization", header)]).await
+        app.anonymous()
+            .at("203.0.113.9")
+            .request(Method::GET, "/metrics", None, &[("authorization", header)])
+            .await
     };
     get(&format!("Bearer {KEY}")).await.expect(200);
     for wrong in
@@ -22,7 +25,7 @@ async fn only_this_machine_and_the_key_read_metrics() {
     {
         get(wrong).await.expect_problem(401, "metrics_key");
     }
-    let user = app.user().await;
+    let user = app.user().await.at("203.0.113.9");
     user.get("/metrics").await.expect_problem(401, "metrics_key");
 
     let base = app.serve().await;
@@ -34,7 +37,7 @@ async fn only_this_machine_and_the_key_read_metrics() {
         assert_eq!(answer.status(), 401, "{forwarded}");
     }
     let closed = TestApp::start().await;
-    closed.anonymous().get("/metrics").await.expect_problem(403, "metrics_closed");
+    closed.anonymous().at("203.0.113.9").get("/metrics").await.expect_problem(403, "metrics_closed");
     let url = format!("{}/metrics", closed.serve().await);
     let answer = client.get(&url).header("x-forwarded-for", "10.0.0.1").send().await.unwrap();
     assert_eq!(answer.status(), 403);

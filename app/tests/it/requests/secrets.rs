@@ -229,8 +229,9 @@ async fn use_everything(story: &mut Story<'_>, server: &ModelServer, secrets: &m
         "the answer to POST /api/v1/auth/login".to_owned(),
         "the answer to POST /api/v1/auth/refresh".to_owned(),
     ];
-    let (status, made) =
-        story.post("/api/v1/auth/api-keys", &access, json!({ "name": "swept", "scopes": ["chat:read"] })).await;
+    let (status, made) = story
+        .post("/api/v1/auth/api-keys", &access, json!({ "name": "swept", "scopes": ["chat:read"] }))
+        .await;
     assert_eq!(status, 201, "{made}");
     let api_key = secrets.add("the API key", made["key"].as_str().unwrap());
     given.push("the answer to POST /api/v1/auth/api-keys".to_owned());
@@ -359,8 +360,7 @@ async fn a_wrong_secret_is_named_and_not_shown() {
     for (named, pairs) in cases {
         let mut env = good.clone();
         env.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        let output =
-            tandem(&env, &["ask", "anything"]).env("LOG_LEVEL", "trace").output().unwrap();
+        let output = tandem(&env, &["ask", "anything"]).env("LOG_LEVEL", "trace").output().unwrap();
         let said =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(!output.status.success(), "{pairs:?} was taken: {said}");

@@ -32,11 +32,12 @@ pub(crate) struct Options {
     pub(crate) layout: Layout,
     pub(crate) env: Env,
     change: Box<dyn FnOnce(&mut LanguageModels) + Send>,
+    urls: Option<Urls>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { layout: Layout::Dual, env: Env::new(), change: Box::new(|_| {}) }
+        Self { layout: Layout::Dual, env: Env::new(), change: Box::new(|_| {}), urls: None }
     }
 }
 
@@ -53,6 +54,12 @@ impl Options {
         self
     }
 
+    /// On these databases, which are migrated already.
+    pub(crate) fn over(mut self, urls: Urls) -> Self {
+        self.urls = Some(urls);
+        self
+    }
+
     /// Replaces models.
     pub(crate) fn models(mut self, change: impl FnOnce(&mut LanguageModels) + Send + 'static) -> Self {
         self.change = Box::new(change);
@@ -61,7 +68,10 @@ impl Options {
 
     /// Starts the application.
     pub(crate) async fn start(self) -> TestApp {
-        let urls = postgres::migrated(self.layout).await;
+        let urls = match self.urls {
+            Some(urls) => urls,
+            None => postgres::migrated(self.layout).await,
+        };
         let mut env = postgres::base_env();
         env.extend(urls.env());
         env.extend(self.env);
@@ -70,7 +80,8 @@ impl Options {
         let mut models =
             LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir).expect("models");
         (self.change)(&mut models);
-        let state = AppState::new(settings, &databases, models).await.expect("state");
+        let state =
+            AppState::new(settings, &databases, models, tandem::server::events()).await.expect("state");
         let router = tandem::router::build(state.clone());
         let ai = postgres::operator(urls.ai.as_ref().unwrap_or(&urls.core));
         TestApp { state, urls, router, ai, _databases: databases }
@@ -144,6 +155,28 @@ impl TestApp {
             self.state.settings.jobs.clone(),
         );
         while worker.run_one(&CancellationToken::new()).await.expect("the queue") {}
+    }
+
+    /// Delivers what waits in the outbox until nothing is due.
+    pub(crate) async fn run_outbox(&self) {
+        while self.state.outbox.deliver_due().await.expect("the outbox").delivered > 0 {}
+    }
+
+    /// Ai goes away: no connection is left and none is let in.
+    pub(crate) async fn stop_ai(&self) {
+        postgres::shut(self.urls.ai.as_ref().expect("an ai database of its own")).await;
+    }
+
+    /// Ai comes back.
+    pub(crate) async fn start_ai(&self) {
+        postgres::open(self.urls.ai.as_ref().expect("an ai database of its own")).await;
+        // Connections that were cut wait in the pool until somebody finds out.
+        while !self.ai_answers().await {}
+    }
+
+    async fn ai_answers(&self) -> bool {
+        let all = (0..self.state.ai.pool_state().max).map(|_| self.state.ai.begin_worker());
+        futures::future::join_all(all).await.iter().all(Result::is_ok)
     }
 
     /// Serves on a real socket of this machine until the test ends.

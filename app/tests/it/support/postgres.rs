@@ -68,6 +68,24 @@ pub(crate) fn operator(url: &str) -> DatabaseConnection {
     SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
 }
 
+/// Ends all connections to a database and lets nobody in.
+pub(crate) async fn shut(url: &str) {
+    let name = name_of(url);
+    let mut admin: PgConnection = server().await.admin.connect().await.expect("the test server");
+    let shut = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
+    admin.execute(AssertSqlSafe(shut)).await.expect("a database to shut");
+    let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    admin.execute(AssertSqlSafe(end)).await.expect("connections to end");
+}
+
+/// Lets everybody in again.
+pub(crate) async fn open(url: &str) {
+    let name = name_of(url);
+    let mut admin: PgConnection = server().await.admin.connect().await.expect("the test server");
+    let open = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true");
+    admin.execute(AssertSqlSafe(open)).await.expect("a database to open");
+}
+
 /// The same database under another login.
 pub(crate) fn with_login(url: &str, user: &str, password: &str) -> String {
     let mut url = url::Url::parse(url).expect("a URL");

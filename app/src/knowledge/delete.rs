@@ -1,0 +1,100 @@
+//! The end of a source, in both databases: its passages go, and its words
+//! leave the citations in answers.
+
+use entity::ids::SourceId;
+use futures::FutureExt;
+use serde_json::{Value, json};
+
+use super::queries::{self, Fate};
+use crate::auth::{CurrentUser, Deletion};
+use crate::conversation;
+use crate::db::{AiTx, CoreTx};
+use crate::error::{Error, Result};
+use crate::idempotency;
+use crate::jobs::outbox::{self, Aggregate, Applied, Consumer, Event, NewEvent};
+use crate::state::AppState;
+
+/// The event that a source is to go.
+pub const SOURCE_DELETED: &str = "source.deleted";
+
+/// What kind of aggregate a source is in the outbox.
+pub const SOURCE: &str = "source";
+
+/// Sources of an account that a transaction deletes.
+const ACCOUNT_BATCH: u64 = 20;
+
+/// Takes part in [`SOURCE_DELETED`].
+pub const ON_SOURCE_DELETED: Consumer = Consumer {
+    name: "knowledge",
+    apply: |ai, event| apply(ai, event).boxed(),
+    complete: Some(|core, event, outcome| complete(core, event, outcome).boxed()),
+};
+
+/// Takes part in the end of an account.
+pub const ON_ACCOUNT_DELETED: Consumer =
+    Consumer { name: "knowledge", apply: |ai, event| clear(ai, event).boxed(), complete: None };
+
+pub(super) fn aggregate(id: SourceId) -> Aggregate {
+    Aggregate::new(SOURCE, id)
+}
+
+/// Deletes a source. False: ai, which is away, does its part later; whose the
+/// source is, is checked then. 404 and 403 need ai's word.
+pub(super) async fn delete(state: &AppState, user: &CurrentUser, id: SourceId) -> Result<bool> {
+    let seen = match seen(state, user, id).await {
+        Ok(generation) => Some(generation),
+        Err(error) if outbox::is_away(&error) => None,
+        Err(error) => return Err(error),
+    };
+    let core = state.core.begin().await?;
+    let event = NewEvent {
+        kind: SOURCE_DELETED,
+        aggregate: aggregate(id),
+        payload: Deletion::by(user, seen).payload()?,
+        owner_id: Some(user.id),
+    };
+    outbox::publish(&core, event).await?;
+    idempotency::forget(&core, user.id, id.0).await?;
+    core.commit().await?;
+    if seen.is_none() {
+        state.outbox.deliver_later();
+        return Ok(false);
+    }
+    Ok(state.outbox.deliver_now(aggregate(id)).await)
+}
+
+/// The generation of a source that the user may delete.
+async fn seen(state: &AppState, user: &CurrentUser, id: SourceId) -> Result<i64> {
+    state.outbox.drain(&[aggregate(id)]).await?;
+    let row = queries::find(&state.ai, &user.audience(), id).await?.ok_or(Error::NotFound("source"))?;
+    if row.owner_id.is_none() && !user.is_admin() {
+        return Err(Error::forbidden("shared_source", "only administrators delete shared sources"));
+    }
+    Ok(row.generation)
+}
+
+async fn apply(ai: &AiTx, event: &Event) -> Result<Applied> {
+    let deletion = Deletion::of(event)?;
+    let fate = queries::delete_seen(ai, event.aggregate_id.into(), &deletion).await?;
+    Ok(Applied::Done(json!({ "fate": fate })))
+}
+
+/// What was cited before is gone, even if the source was made again since.
+async fn complete(core: &CoreTx, event: &Event, outcome: &Value) -> Result<()> {
+    if outcome["fate"] == json!(Fate::Refused) {
+        return Ok(());
+    }
+    let id = SourceId(event.aggregate_id);
+    queries::empty_citations(core, id, event.created_at).await?;
+    // An administrator may have deleted what others were shown.
+    let shown_to = event.owner_id.filter(|_| !event.payload["admin"].as_bool().unwrap_or(false));
+    conversation::forget_source(core, shown_to, id).await
+}
+
+async fn clear(ai: &AiTx, event: &Event) -> Result<Applied> {
+    let deleted = queries::delete_of_owner(ai, event.aggregate_id.into(), ACCOUNT_BATCH).await?;
+    if deleted == ACCOUNT_BATCH {
+        return Ok(Applied::More);
+    }
+    Ok(Applied::Done(json!({})))
+}

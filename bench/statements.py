@@ -1,0 +1,80 @@
+"""The statements that Tandem sends for a request, read back from the server's
+log, and the same as scripts for pgbench: same text, same order, parameters bound.
+"""
+
+import re
+
+STATEMENT = re.compile(r"^(?:execute [^:]*|statement): (.*)$", re.DOTALL)
+PARAMETER = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')", re.DOTALL)
+PLACE = re.compile(r"\$(\d+)")
+# `SET LOCAL a = 'b'; SET LOCAL ...` is one message to the server; pgbench would
+# make one of each. As set_config in one SELECT it is one message again.
+SETTING = re.compile(r"SET LOCAL (?:(ROLE) (\w+)|([\w.]+) (?:=|TO) '([^']*)')\s*(?:;\s*)?", re.IGNORECASE)
+# What only row security needs.
+REACH = re.compile(r"set_config|^\s*SET LOCAL", re.IGNORECASE)
+
+
+def of_entries(entries):
+    """[(text, {number: value or None})] of a log's entries, in their order."""
+    found = []
+    for entry in entries:
+        match = STATEMENT.match(entry.get("message", ""))
+        # A new connection asks once what the type vector is.
+        if match and "pg_type" not in match.group(1):
+            values = {
+                int(number): None if value == "NULL" else value[1:-1].replace("''", "'")
+                for number, value in PARAMETER.findall(entry.get("detail") or "")
+            }
+            found.append((match.group(1), values))
+    return found
+
+
+def capture(postgres, requests):
+    """The statements of each request; a request is a function that sends one and waits."""
+    requests[0]()
+    postgres.log_statements(True)
+    try:
+        found = []
+        for request in requests:
+            offset = postgres.log_size()
+            request()
+            found.append(of_entries(postgres.logged(offset, "tandem")))
+    finally:
+        postgres.log_statements(False)
+    return found
+
+
+def scripts(folder, sequences, name, keep=lambda text: True):
+    """pgbench arguments that run each sequence as one transaction of its own."""
+    arguments = []
+    for number, sequence in enumerate(sequences):
+        lines = []
+        for place, (text, values) in enumerate(sequence):
+            if not keep(text):
+                continue
+
+            def variable(match, number=number, place=place, values=values):
+                value = values[int(match.group(1))]
+                return "NULL" if value is None else f":v{number}_{place}_{match.group(1)}"
+
+            lines.append(" ".join(PLACE.sub(variable, as_one(text)).split()) + ";")
+            for key, value in values.items():
+                if value is not None:
+                    arguments += ["-D", f"v{number}_{place}_{key}={value}"]
+        path = folder / f"{name}-{number}.sql"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        path.chmod(0o644)
+        arguments += ["-f", path]
+    return arguments
+
+
+def as_one(text):
+    """Settings as one statement; anything else as it is."""
+    if not SETTING.sub("", text).strip():
+        calls = [f"set_config('{role or name}', '{who or value}', true)" for role, who, name, value in SETTING.findall(text)]
+        return "SELECT " + ", ".join(calls).replace("'ROLE'", "'role'")
+    return text
+
+
+def without_reach(text):
+    return not REACH.search(text)
