@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::core::message::Status;
 use entity::ids::{ConversationId, MessageId};
 use futures::StreamExt;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -213,30 +213,7 @@ async fn remember(turn: &Turn) -> Option<Remembered> {
 }
 
 fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Remembered>) {
-    let documents: Vec<Value> = retrieved
-        .passages
-        .iter()
-        .zip(1..)
-        .map(|(passage, index)| {
-            json!({
-                "index": index,
-                "document_id": passage.document_id,
-                "source_id": passage.source_id,
-                "title": passage.title,
-                "page": passage.page,
-                "similarity": passage.similarity,
-            })
-        })
-        .collect();
-    let memories: Vec<Value> = retrieved
-        .memories
-        .iter()
-        .map(|memory| json!({ "id": memory.id, "content": memory.content, "similarity": memory.similarity }))
-        .collect();
-    log.event("context", json!({ "documents": documents, "memories": memories }));
-    if let Some(code) = retrieved.missing {
-        log.event("info", json!({ "code": code }));
-    }
+    retrieved.announce(log);
     match remembered {
         Some(Remembered { id: Some(id), .. }) => {
             log.event("info", json!({ "code": "memory_saved", "memory_id": id }));

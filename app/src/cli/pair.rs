@@ -5,7 +5,7 @@ use clap::Args;
 use super::output;
 use crate::config::Settings;
 use crate::db::pair::{self, Made, Side};
-use crate::db::{Databases, Purpose};
+use crate::db::{Databases, Purpose, migrate};
 use crate::error::Result;
 use crate::jobs::outbox;
 
@@ -29,26 +29,28 @@ impl Pair {
     }
 
     async fn work(&self, databases: &Databases) -> Result<()> {
-        let made = if self.dry_run { pair::inspect(databases).await? } else { pair::make(databases).await? };
-        // What was deleted since the backup is in a restored ai again.
-        let told_again = match made.ai_lacks_since() {
-            Some(since) => outbox::requeue_delivered(&databases.core, Some(since)).await?,
-            None => 0,
+        let (made, again) = if self.dry_run {
+            (pair::inspect(databases).await?, 0)
+        } else {
+            let again = deliver_again(databases).await?;
+            (pair::make(databases).await?, again)
         };
         if self.json {
             return output::json(&serde_json::json!({
-                "told_again": told_again,
                 "changed": made.after.is_some(),
+                "delivered_again": again,
                 "finding": made.finding,
                 "before": made.before,
                 "after": made.after,
             }));
         }
         self.show(&made)?;
-        if told_again > 0 {
-            output::line(&format!("ai is told again of {told_again} deletions since its backup"))?;
+        if again == 0 {
+            return Ok(());
         }
-        Ok(())
+        output::line(&format!(
+            "{again} events that the ai database may not know of are delivered again by the next start"
+        ))
     }
 
     fn show(&self, made: &Made) -> Result<()> {
@@ -76,6 +78,20 @@ impl Pair {
             (None, Some(_)) => output::line("nothing was changed"),
         }
     }
+}
+
+/// Before the pair is made, so that a crash in between leaves nothing out: what
+/// core told ai since the backup that ai was restored from is told again.
+async fn deliver_again(databases: &Databases) -> Result<u64> {
+    let Some(since) = pair::inspect(databases).await?.ai_lacks_since() else {
+        return Ok(0);
+    };
+    // Older schemas have no events.
+    let steps = migrate::core_status(&databases.core).await?;
+    if !steps.iter().any(|step| step.applied && step.name.ends_with("outbox")) {
+        return Ok(0);
+    }
+    outbox::requeue_delivered(&databases.core, Some(since)).await
 }
 
 fn show(side: &Side, name: &str) -> Result<()> {

@@ -37,7 +37,7 @@ impl Serve {
         let listener = server::listen(&settings).await?;
         let address = listener.local_addr().context("reading the address")?;
         let (databases, state) = server::open(settings, Purpose::Serve, !self.no_migrate).await?;
-        server::background(&state, &databases);
+        server::background(&state, &databases, !self.no_migrate);
         let base = format!("http://{address}");
         announce_setup(&state, &base).await?;
         tracing::info!(%address, mode = ?state.mode, "ready");

@@ -47,12 +47,22 @@ pub(super) async fn schemas(
         databases.close_ai_for_now();
         return Ok(());
     }
-    if migrate_pending {
-        migrate::ai_up(&mut pairing, &databases.ai, models.embedder.space(), settings).await?;
-    } else {
-        refuse(migrate::ai_status(&databases.ai).await?)?;
-    }
+    ai_schema(&mut pairing, databases, models, settings, migrate_pending).await?;
     pairing.confirm(is_serving).await
+}
+
+async fn ai_schema(
+    pairing: &mut Pairing,
+    databases: &Databases,
+    models: &LanguageModels,
+    settings: &Settings,
+    migrate_pending: bool,
+) -> Result<()> {
+    if migrate_pending {
+        migrate::ai_up(pairing, &databases.ai, models.embedder.space(), settings).await
+    } else {
+        refuse(migrate::ai_status(&databases.ai).await?)
+    }
 }
 
 fn refuse(steps: Vec<migrate::Step>) -> Result<()> {
@@ -68,10 +78,10 @@ fn refuse(steps: Vec<migrate::Step>) -> Result<()> {
 
 /// Waits for an ai database that was away at start: it is compared and
 /// migrated like at any start before anybody can use it.
-pub(super) async fn ai_when_it_is_back(state: AppState, databases: Databases) {
+pub(super) async fn ai_when_it_is_back(state: AppState, databases: Databases, migrate_pending: bool) {
     let mut complained = String::new();
     while state.shutdown.run_until_cancelled(tokio::time::sleep(AI_ASKED_EVERY)).await.is_some() {
-        match ai_now(&state, &databases).await {
+        match ai_now(&state, &databases, migrate_pending).await {
             Ok(false) => {}
             Ok(true) => {
                 databases.open_ai_again();
@@ -91,12 +101,12 @@ pub(super) async fn ai_when_it_is_back(state: AppState, databases: Databases) {
 }
 
 /// `false` while nobody answers.
-async fn ai_now(state: &AppState, databases: &Databases) -> Result<bool> {
+async fn ai_now(state: &AppState, databases: &Databases, migrate_pending: bool) -> Result<bool> {
     let mut pairing = Pairing::check(databases).await?;
     if pairing.ai_away().is_some() {
         return Ok(false);
     }
-    migrate::ai_up(&mut pairing, &databases.ai, state.models.embedder.space(), &state.settings).await?;
+    ai_schema(&mut pairing, databases, &state.models, &state.settings, migrate_pending).await?;
     pairing.confirm(true).await?;
     Ok(true)
 }

@@ -12,6 +12,9 @@ use crate::error::Result;
 use crate::state::AppState;
 use crate::{admin, auth, chat, jobs, knowledge};
 
+/// When everything is done the first time after a start.
+const FIRST_AFTER: Duration = Duration::from_secs(1);
+
 type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
 
 /// Name, period in seconds, and what to do; returns the rows it touched.
@@ -37,7 +40,8 @@ const SCHEDULES: [(&str, u64, Run); 8] = [
 pub(super) fn start(state: &AppState) {
     let owned = state.clone();
     let work = async move {
-        let mut due = SCHEDULES.map(|_| Instant::now());
+        // After the first work of workers and relay, whose connections it then finds free.
+        let mut due = SCHEDULES.map(|_| Instant::now() + FIRST_AFTER);
         loop {
             for ((name, seconds, run), due) in SCHEDULES.iter().zip(&mut due) {
                 if *due <= Instant::now() {

@@ -99,14 +99,15 @@ pub fn jobs(state: &AppState) -> Registry {
 }
 
 /// Starts workers, relay and schedules, unless `WORKERS=0`.
-pub fn background(state: &AppState, databases: &Databases) {
+/// An ai database that was away is migrated when it is back, or refused then.
+pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool) {
     if let Some(server) = databases.embedded() {
         let (server, stop) = (Arc::clone(server), state.shutdown.clone());
         state.tasks.spawn(async move { server.supervise(stop).await });
     }
     state.tasks.spawn(watch::databases(state.clone()));
     if state.ai.is_closed() {
-        state.tasks.spawn(prepare::ai_when_it_is_back(state.clone(), databases.clone()));
+        state.tasks.spawn(prepare::ai_when_it_is_back(state.clone(), databases.clone(), migrate_pending));
     }
     if state.settings.jobs.workers > 0 {
         let worker = Worker::new(state.core.clone(), jobs(state), state.settings.jobs.clone());

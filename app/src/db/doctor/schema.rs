@@ -234,7 +234,7 @@ pub(super) async fn queues(report: &mut Report, core: &mut PgConnection) {
         "SELECT count(*) FILTER (WHERE finished_at IS NULL), count(*) FILTER (WHERE status = 'failed' AND finished_at > now() - interval '1 day')
            FROM jobs",
     )
-    .fetch_one(core)
+    .fetch_one(&mut *core)
     .await
     .context("counting jobs");
     match report.made("core.jobs", jobs) {
@@ -245,6 +245,24 @@ pub(super) async fn queues(report: &mut Report, core: &mut PgConnection) {
             "core.jobs",
             format!("{waiting} waiting or running, {failed} failed in a day"),
             "see the log for their errors, and the sources with status failed",
+        ),
+        None => {}
+    }
+    let events = query_as::<_, (i64, i64)>(
+        "SELECT count(*) FILTER (WHERE delivered_at IS NULL AND dead_at IS NULL), count(*) FILTER (WHERE dead_at IS NOT NULL)
+           FROM outbox",
+    )
+    .fetch_one(core)
+    .await
+    .context("counting events");
+    match report.made("core.outbox", events) {
+        Some((waiting, 0)) => {
+            report.ok("core.outbox", format!("{waiting} events wait for ai, none was given up"))
+        }
+        Some((waiting, dead)) => report.warn(
+            "core.outbox",
+            format!("{waiting} events wait for ai, {dead} were given up"),
+            "GET /api/v1/admin/links says why, POST /api/v1/admin/links/retry tries them again",
         ),
         None => {}
     }

@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::cluster::{Cluster, Profile, ROLE};
+use super::locks;
 use super::password::write_private;
 use crate::error::{CanFail, Context, Error, Result};
 
@@ -16,14 +18,20 @@ const LOCALE: &[&str] = &["--locale=C.UTF-8"];
 #[cfg(target_os = "macos")]
 const LOCALE: &[&str] = &["--locale=C", "--lc-ctype=en_US.UTF-8"];
 
+/// How long an initdb of a killed process may go on.
+const LEFTOVER_WAIT_MAX: Duration = Duration::from_mins(1);
+
 /// Makes `cluster.dir`. Its parent exists.
 pub(super) async fn create(cluster: &Cluster) -> Result<()> {
     let partial = cluster.dir.with_extension("new");
     let password_file = cluster.socket_dir.join("initdb.password");
+    // An initdb whose Tandem was killed goes on by itself and would meet this one.
+    let lock = locks::of_programs(cluster, LEFTOVER_WAIT_MAX).await?;
     prepare(cluster, &partial, &password_file)?;
 
     let mut command = cluster.command("initdb")?;
     command
+        .stdin(lock)
         .arg("--pgdata")
         .arg(&partial)
         .arg("--pwfile")

@@ -5,7 +5,7 @@
 //! - `users.lock`: shared by everybody who uses the cluster. Whoever leaves and
 //!   can take it exclusively was the last one, and stops the server. It is only
 //!   taken exclusively under `start.lock`, so nobody slips in meanwhile.
-//! - `postgres.lock`: held by the server's own processes.
+//! - `postgres.lock`: held by initdb, or by the server's own processes.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -122,11 +122,16 @@ impl UserLock {
     }
 }
 
-/// A locked file that becomes the server's standard input. All of its processes
+/// A locked file that becomes the server's standard input: see [`of_programs`].
+pub(super) async fn of_server(cluster: &Cluster) -> Result<File> {
+    of_programs(cluster, LEFTOVERS_WAIT_MAX).await
+}
+
+/// A locked file that becomes a program's standard input. All of its processes
 /// inherit it, so it is free exactly when the last of them is gone: after a
 /// crash, and also when process ids tell nothing because the server runs in
 /// another container on the same volume.
-pub(super) async fn of_server(cluster: &Cluster) -> Result<File> {
+pub(super) async fn of_programs(cluster: &Cluster, wait_max: Duration) -> Result<File> {
     let path = cluster.log.with_extension("lock");
     let file = OpenOptions::new()
         .read(true)
@@ -137,7 +142,7 @@ pub(super) async fn of_server(cluster: &Cluster) -> Result<File> {
         .open(&path)
         .context("opening postgres.lock")?;
     give_to_owner_of(path.parent().unwrap_or(&path), &path);
-    let deadline = Instant::now() + LEFTOVERS_WAIT_MAX;
+    let deadline = Instant::now() + wait_max;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),

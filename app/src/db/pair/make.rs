@@ -26,7 +26,7 @@ pub struct Made {
 impl Made {
     /// From when on ai may lack what core had told it, if it may.
     pub fn ai_lacks_since(&self) -> Option<DateTime<Utc>> {
-        let finding = self.finding.as_ref().filter(|_| self.after.is_some())?;
+        let finding = self.finding.as_ref()?;
         let known = self.before.ai.changed_at.map(|at| at - RESTORE_MARGIN);
         match finding.code {
             Code::AiRestored | Code::AnotherPair | Code::ModeChanged => {

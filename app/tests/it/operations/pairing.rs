@@ -140,7 +140,7 @@ async fn a_restored_ai_forgets_again_what_was_deleted_since_and_keeps_the_rest()
 
     let restored = Urls { core: urls.core.clone(), ai: Some(backup) };
     let paired: Value = serde_json::from_str(&run(&restored.env(), &["pair", "--json"])).unwrap();
-    assert_eq!((&paired["finding"]["code"], &paired["told_again"]), (&json!("ai_restored"), &json!(1)));
+    assert_eq!((&paired["finding"]["code"], &paired["delivered_again"]), (&json!("ai_restored"), &json!(1)));
     run(&restored.env(), &["migrate"]);
     let app = TestApp::with().over(restored).start().await;
     let user = app.anonymous().with_token(&token);
