@@ -42,12 +42,14 @@ fn tight(facts: &Facts, wanted: i64, sum: &str) -> Option<Refusal> {
     if wanted <= available {
         return None;
     }
-    let mut limits = format!("max_connections {max}, {reserved} of them reserved");
-    for (what, limit) in [("role", of_role), ("database", of_database)] {
-        if let Some(limit) = limit {
-            limits.push_str(&format!(", {limit} for this {what}"));
-        }
-    }
+    let of = |what: &str, limit: Option<i32>| {
+        limit.map_or_else(String::new, |limit| format!(", {limit} for this {what}"))
+    };
+    let limits = format!(
+        "max_connections {max}, {reserved} of them reserved{}{}",
+        of("role", of_role),
+        of("database", of_database)
+    );
     Some((
         format!(
             "one tandem may open {wanted} connections ({sum}), the server of database \"{}\" allows {available} ({limits})",

@@ -12,8 +12,16 @@ use crate::error::Result;
 use crate::state::AppState;
 use crate::{admin, auth, chat, idempotency, jobs, knowledge};
 
-/// When everything is done the first time after a start.
-const FIRST_AFTER: Duration = Duration::from_secs(1);
+/// When what is urgent is done the first time: between two polls of workers
+/// and relay, whose connections are free then. A start takes few of them.
+const FIRST_AFTER: Duration = Duration::from_millis(500);
+
+/// When the rest is, whose period is at least this long.
+const HOUSEKEEPING_AFTER: Duration = Duration::from_secs(10);
+const HOUSEKEEPING_S: u64 = 30;
+
+/// A connection is back in its pool a moment after its last use.
+const PAUSE: Duration = Duration::from_millis(10);
 
 type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
 
@@ -43,13 +51,15 @@ const SCHEDULES: [(&str, u64, Run); 9] = [
 pub(super) fn start(state: &AppState) {
     let owned = state.clone();
     let work = async move {
-        // After the first work of workers and relay, whose connections it then finds free.
-        let mut due = SCHEDULES.map(|_| Instant::now() + FIRST_AFTER);
+        let mut due = SCHEDULES.map(|(_, seconds, _)| {
+            Instant::now() + if seconds < HOUSEKEEPING_S { FIRST_AFTER } else { HOUSEKEEPING_AFTER }
+        });
         loop {
             for ((name, seconds, run), due) in SCHEDULES.iter().zip(&mut due) {
                 if *due <= Instant::now() {
                     report(name, run(owned.clone()).await);
                     *due = Instant::now() + Duration::from_secs(*seconds);
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
             let next = due.iter().min().copied().unwrap_or_else(Instant::now);

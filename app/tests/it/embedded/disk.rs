@@ -20,14 +20,14 @@ impl Disk {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(folder)),
             Ok(output) => {
-                eprintln!(
-                    "skipped, nothing can be mounted here: {}",
+                super::skipped(&format!(
+                    "nothing can be mounted here: {}",
                     String::from_utf8_lossy(&output.stderr)
-                );
+                ));
                 None
             }
             Err(error) => {
-                eprintln!("skipped, there is no mount: {error}");
+                super::skipped(&format!("there is no mount: {error}"));
                 None
             }
         }
