@@ -42,14 +42,12 @@ fn tight(facts: &Facts, wanted: i64, sum: &str) -> Option<Refusal> {
     if wanted <= available {
         return None;
     }
-    let of = |what: &str, limit: Option<i32>| {
-        limit.map_or_else(String::new, |limit| format!(", {limit} for this {what}"))
-    };
-    let limits = format!(
-        "max_connections {max}, {reserved} of them reserved{}{}",
-        of("role", of_role),
-        of("database", of_database)
-    );
+    let mut limits = format!("max_connections {max}, {reserved} of them reserved");
+    for (what, limit) in [("role", of_role), ("database", of_database)] {
+        if let Some(limit) = limit {
+            limits = format!("{limits}, {limit} for this {what}");
+        }
+    }
     Some((
         format!(
             "one tandem may open {wanted} connections ({sum}), the server of database \"{}\" allows {available} ({limits})",

@@ -154,12 +154,10 @@ async fn too_many_orphans_of_a_table_stop_everything() {
         (4, 2)
     );
     // One percent of a larger table is no alarm.
-    let more = format!(
-        "INSERT INTO ai_memories (id, owner_id, scope, content, content_hash, origin)
+    let more = "INSERT INTO ai_memories (id, owner_id, scope, content, content_hash, origin)
          SELECT gen_random_uuid(), owner_id, 'user', 'whole', '', 'user'
-           FROM generate_series(1, 2500), (SELECT owner_id FROM ai_memories WHERE content = 'I own gold.') AS owner"
-    );
-    app.ai().execute_unprepared(&more).await.unwrap();
+           FROM generate_series(1, 2500), (SELECT owner_id FROM ai_memories WHERE content = 'I own gold.') AS owner";
+    app.ai().execute_unprepared(more).await.unwrap();
     let report = check(&app, true).await;
     assert_eq!(report.verdict, Verdict::Orphans, "{report:?}");
     let memories = report.links.iter().find(|link| link.table == "ai_memories").unwrap();

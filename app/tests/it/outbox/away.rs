@@ -220,9 +220,9 @@ async fn a_thousand_things_made_again_outlive_their_late_deletion() {
     assert_eq!(things(&user).await.len(), THINGS, "seed {seed}");
     let ready = "SELECT count(*) FROM ai_kb_sources s WHERE status = 'ready'
                     AND documents = (SELECT count(*) FROM ai_kb_documents d WHERE d.source_id = s.id) AND documents > 0";
-    assert_eq!(count(app.ai(), ready).await as usize, THINGS / 2, "seed {seed}");
+    assert_eq!(usize::try_from(count(app.ai(), ready).await).unwrap(), THINGS / 2, "seed {seed}");
     let events = count(app.core(), "SELECT count(*) FROM outbox WHERE delivered_at IS NOT NULL").await;
-    assert_eq!(events as usize, ROUNDS * THINGS);
+    assert_eq!(usize::try_from(events).unwrap(), ROUNDS * THINGS);
 }
 
 /// The even ones are sources, the odd ones memories.
