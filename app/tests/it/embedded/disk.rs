@@ -20,14 +20,14 @@ impl Disk {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(folder)),
             Ok(output) => {
-                super::skipped(&format!(
-                    "nothing can be mounted here: {}",
+                eprintln!(
+                    "skipped, nothing can be mounted here: {}",
                     String::from_utf8_lossy(&output.stderr)
-                ));
+                );
                 None
             }
             Err(error) => {
-                super::skipped(&format!("there is no mount: {error}"));
+                eprintln!("skipped, there is no mount: {error}");
                 None
             }
         }

@@ -71,12 +71,6 @@ async fn one(options: &PgConnectOptions) -> i32 {
     one
 }
 
-/// Says why a test could show nothing here.
-fn skipped(why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
-
 fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
