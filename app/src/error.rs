@@ -177,6 +177,12 @@ impl Error {
         matches!(self, Self::Database(error) if is_away(error))
     }
 
+    /// Whether the database gave a statement up: it took too long, or stood in
+    /// another's way. The same again may succeed.
+    pub fn is_given_up(&self) -> bool {
+        matches!(self, Self::Database(error) if is_given_up(error))
+    }
+
     /// A failure nobody outside can do anything about.
     pub fn internal(context: &'static str, source: impl Into<Cause>) -> Self {
         Self::Internal { context, source: source.into() }
@@ -234,9 +240,26 @@ fn is_driver_away(error: &sea_orm::RuntimeErr) -> bool {
         | Driver::PoolTimedOut
         | Driver::PoolClosed
         | Driver::WorkerCrashed => true,
-        // 08: connection failures. 53: no disk, memory or connection left. 57P: the server is stopping or starting.
+        // 08: connection failures. 53: no room for more, or no memory or disk.
+        // 57P: the server is stopping or starting.
         Driver::Database(error) => {
             error.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
+        }
+        _ => false,
+    }
+}
+
+fn is_given_up(error: &sea_orm::DbErr) -> bool {
+    use sea_orm::sqlx::Error as Driver;
+    let (sea_orm::DbErr::Exec(sea_orm::RuntimeErr::SqlxError(error))
+    | sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    match error.as_ref() {
+        // Cancelled by a time-out; serialisation failure; deadlock; lock not available.
+        Driver::Database(error) => {
+            error.code().is_some_and(|code| ["57014", "40001", "40P01", "55P03"].contains(&code.as_ref()))
         }
         _ => false,
     }

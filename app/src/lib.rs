@@ -19,6 +19,7 @@ pub mod state;
 // Tier 3
 pub mod auth;
 pub mod conversation;
+pub mod idempotency;
 // Tier 4
 pub mod knowledge;
 pub mod memory;

@@ -8,27 +8,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
-use uuid::Uuid;
 
 use crate::auth::Gate;
 use crate::config::Network;
 use crate::error::{CanFail, Error};
-use crate::server::health;
+use crate::idempotency::{Keeper, Kind, Rule};
+use crate::server::{health, identified, metrics};
 use crate::state::AppState;
 use crate::web::client;
 use crate::web::extract::BodyLimit;
-use crate::web::problem::REQUEST_ID;
-use crate::{admin, auth, chat, conversation, feedback, knowledge, memory};
+use crate::{admin, auth, chat, conversation, feedback, idempotency, knowledge, memory, web};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -38,6 +39,7 @@ pub const PUBLIC: &[&str] = &[
     "/health",
     "/health/live",
     "/health/ready",
+    "/metrics",
     "/api/health",
     "/api/v1/health",
     "/api/v1/auth/register",
@@ -52,11 +54,21 @@ pub const PUBLIC: &[&str] = &[
     "/docs/{*rest}",
 ];
 
-const IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+/// Routes that heed `Idempotency-Key`: those that create.
+pub const IDEMPOTENT: &[Rule] = &[
+    Rule { path: "/api/v1/chat/conversations", kind: Kind::Kept },
+    Rule { path: "/api/v1/chat/conversations/{id}/send", kind: Kind::Turn },
+    Rule { path: "/api/v1/chat/send", kind: Kind::Turn },
+    Rule { path: "/api/v1/knowledge/sources", kind: Kind::Kept },
+    Rule { path: "/api/v1/knowledge/sources/batch", kind: Kind::Kept },
+    Rule { path: "/api/v1/memories", kind: Kind::Kept },
+    Rule { path: "/api/v1/memories/batch", kind: Kind::Kept },
+];
+
+const IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static(idempotency::HEADER);
 const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
 /// How long a browser may remember that it may ask.
 const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
-const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 #[derive(OpenApi)]
 #[openapi(
@@ -122,6 +134,7 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
         .nest(BASE, api())
         .split_for_parts();
     let bearer = HttpBuilder::new()
@@ -129,6 +142,18 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .description(Some("An access token of /auth/login, or an API key of /auth/api-keys"))
         .build();
     document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    for rule in IDEMPOTENT {
+        let creating = document.paths.paths.get_mut(rule.path).and_then(|path| path.post.as_mut());
+        let Some(creating) = creating else { continue };
+        let parameter = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .description(Some(
+                "1 to 255 visible characters; the same request under the same key within 24 h is done once",
+            ))
+            .build();
+        creating.parameters.get_or_insert_default().push(RefOr::T(parameter));
+    }
     (router, document)
 }
 
@@ -143,48 +168,35 @@ pub fn build(state: AppState) -> Router {
     let limit = state.settings.http.json_limit_bytes;
     let gate = Gate { state: state.clone(), public: PUBLIC, base: BASE };
     let proxies: Arc<[Network]> = state.settings.http.trusted_proxies.clone().into();
+    let keeper = Keeper { state: state.clone(), rules: IDEMPOTENT };
     routes
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .merge(documentation(document))
         .route("/api/health", axum::routing::get(health::health))
         .route("/api/v1/health", axum::routing::get(health::health))
         .route("/setup", axum::routing::post(auth::http::setup::set_up))
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(keeper, idempotency::keep))
         .layer(from_fn_with_state(gate, auth::require_user))
         .layer(DefaultBodyLimit::max(limit))
         .layer(axum::Extension(BodyLimit(limit)))
         .layer(from_fn_with_state(proxies, client::identify))
         .layer(cors(&state))
-        .layer(from_fn(identified))
+        .layer(web::panic::layer(state.metrics.clone()))
+        .layer(from_fn_with_state(state.metrics.clone(), identified::identified))
         .with_state(state)
+}
+
+/// The document and its page. A page that it does not have is a problem too.
+fn documentation(document: utoipa::openapi::OpenApi) -> Router<AppState> {
+    let pages = Router::from(SwaggerUi::new("/docs").url("/openapi.json", document));
+    pages.layer(map_response(async |response: Response| match response.status() {
+        StatusCode::NOT_FOUND => Error::NotFound("page").into_response(),
+        _ => response,
+    }))
 }
 
 async fn wrong_method(method: Method) -> Error {
     Error::MethodNotAllowed(method.to_string())
-}
-
-/// Gives each request an id, which its log lines, problems and answer carry.
-async fn identified(request: Request, next: Next) -> Response {
-    let id = request
-        .headers()
-        .get(REQUEST_ID_HEADER)
-        .and_then(|value| value.to_str().ok())
-        .filter(|id| is_harmless(id))
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
-    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
-    let started = tokio::time::Instant::now();
-    let answer = REQUEST_ID.scope(id.clone(), next.run(request));
-    let mut response = tracing::Instrument::instrument(answer, span.clone()).await;
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID_HEADER, value);
-    }
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| tracing::info!(status = response.status().as_u16(), duration_ms, "answered"));
-    response
-}
-
-/// A caller's id goes into log lines, so it is short and plain.
-fn is_harmless(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The configured origins, exactly; while embedded, any page of this machine.
@@ -210,7 +222,7 @@ fn cors(state: &AppState) -> CorsLayer {
             IDEMPOTENCY_KEY_HEADER,
             LAST_EVENT_ID_HEADER,
         ])
-        .expose_headers([REQUEST_ID_HEADER, header::RETRY_AFTER])
+        .expose_headers([identified::HEADER, header::RETRY_AFTER, idempotency::REPLAYED.0])
         .max_age(PREFLIGHT_AGE)
 }
 

@@ -16,6 +16,7 @@ use crate::error::{Context, Result};
 use crate::jobs::outbox::{self, Outbox};
 use crate::llm::LanguageModels;
 use crate::parse::Slots;
+use crate::telemetry::metrics::Metrics;
 use crate::web::live::LiveLogs;
 
 /// The application's shared state.
@@ -39,6 +40,8 @@ pub struct AppState {
     pub slots: Slots,
     /// Turns running in this process.
     pub live: LiveLogs,
+    /// What this process counts.
+    pub metrics: Metrics,
     /// What searches learned about their filters.
     pub large_filters: LargeFilters,
     /// Work that outlives its request; shutdown waits for it.
@@ -72,6 +75,7 @@ impl AppState {
             signing_key,
             slots,
             live: LiveLogs::default(),
+            metrics: Metrics::new(),
             large_filters: LargeFilters::default(),
             tasks,
             shutdown: CancellationToken::new(),

@@ -11,6 +11,7 @@ mod m20261121_000001_accounts;
 mod m20261121_000002_chat;
 mod m20261121_000003_jobs;
 mod m20261121_000010_access;
+mod m20261121_000011_idempotency;
 mod m20261121_000012_outbox;
 mod m20261121_000014_citation_pages;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_chat::Migration),
             Box::new(m20261121_000003_jobs::Migration),
             Box::new(m20261121_000010_access::Migration),
+            Box::new(m20261121_000011_idempotency::Migration),
             Box::new(m20261121_000012_outbox::Migration),
             Box::new(m20261121_000014_citation_pages::Migration),
         ]

@@ -40,7 +40,8 @@ pub async fn require_user(
             // A route outside the API has no scope, so no key opens it.
             let path = route.as_str().strip_prefix(gate.base).unwrap_or_default();
             let needs = scope::needs(request.method(), path);
-            api_keys::authenticate(&gate.state.core, token, needs).await?
+            let core = &gate.state.core;
+            core.promptly(api_keys::authenticate(core, token, needs)).await?
         } else {
             authenticate(&gate.state, token).await?
         };
@@ -51,7 +52,8 @@ pub async fn require_user(
 
 async fn authenticate(state: &AppState, token: &str) -> Result<CurrentUser> {
     let id = access::verify(&state.signing_key, token)?;
-    let user = queries::by_id(&state.core, id).await?.ok_or_else(access::invalid_token)?;
+    let user = state.core.promptly(queries::by_id(&state.core, id)).await?;
+    let user = user.ok_or_else(access::invalid_token)?;
     if !user.is_active {
         return Err(login::account_disabled());
     }

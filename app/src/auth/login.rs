@@ -50,7 +50,7 @@ async fn authenticate(
     email: &str,
     password: &SecretString,
 ) -> Result<user::Model> {
-    let user = queries::by_email(core, email).await?;
+    let user = core.promptly(queries::by_email(core, email)).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     // No connection is held here: hashing waits for a core.
     let matches = password::verify(turn, password, hash).await?;

@@ -79,7 +79,7 @@ pub(super) async fn start(state: &AppState, user: &user::Model) -> Result<Secret
 
 /// The successor of a token, and whose session it is.
 pub(super) async fn rotate(state: &AppState, token: &SecretString) -> Result<(CurrentUser, SecretString)> {
-    let tx = state.core.begin().await?;
+    let tx = state.core.promptly(state.core.begin()).await?;
     let (user, presented) = lock(&tx, token).await?.ok_or_else(invalid)?;
     if !user.is_active {
         return Err(login::account_disabled());
@@ -115,7 +115,7 @@ pub(super) async fn rotate(state: &AppState, token: &SecretString) -> Result<(Cu
 /// The session of a token ends, on every device that took part in it. Unknown
 /// tokens have none: nothing happens.
 pub(super) async fn end(core: &CoreDb, token: &SecretString) -> Result<()> {
-    let tx = core.begin().await?;
+    let tx = core.promptly(core.begin()).await?;
     if let Some((_, presented)) = lock(&tx, token).await? {
         revoke(&tx, family(&presented)).await?;
         tx.commit().await?;

@@ -4,6 +4,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::retrieve::Retrieved;
+use crate::error::{Error, Result};
 use crate::llm::extractive::{self, Recollection};
 use crate::llm::{ChatDelta, ChatRequest, ChatStream, ModelError, Usage};
 use crate::state::AppState;
@@ -57,6 +58,16 @@ pub(super) async fn start(
         None => quoted(state, question, retrieved),
     };
     Ok(pieces(&text).boxed())
+}
+
+/// A model that says nothing has failed: an empty answer would stand in the
+/// conversation, and in the next prompt, as if it had been given.
+pub(super) fn has_words(text: &str) -> Result<()> {
+    if text.trim().is_empty() {
+        let detail = "the model provider's answer is empty".to_owned();
+        return Err(Error::Upstream { code: "provider_empty_answer", detail });
+    }
+    Ok(())
 }
 
 fn quoted(state: &AppState, question: &str, retrieved: &Retrieved) -> String {

@@ -21,7 +21,10 @@ use crate::web::live::Reader;
 /// What a user sends.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
-    pub(super) conversation_id: ConversationId,
+    /// The answer's id to be. Under an idempotency key it was decided before.
+    pub(super) answer_id: Uuid,
+    /// The conversation; none begins one.
+    pub(super) conversation_id: Option<ConversationId>,
     pub(super) content: String,
     pub(super) ui_context: Option<serde_json::Value>,
     pub(super) parent_id: Option<MessageId>,
@@ -30,7 +33,6 @@ pub(super) struct Sent {
 /// A turn under way.
 #[derive(Debug)]
 pub(super) struct Begun {
-    pub(super) user_message_id: MessageId,
     pub(super) assistant_message_id: MessageId,
     pub(super) events: Reader,
 }
@@ -40,12 +42,13 @@ pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> R
     let started_at = Instant::now();
     let lease_owner = Uuid::now_v7();
     let (question, answer_id) = store(state, user, &sent, lease_owner).await?;
+    let running = state.metrics.turn();
     let writer = state.live.start(answer_id.0);
     let events = writer.reader();
     let turn = Turn {
         state: state.clone(),
         user: user.clone(),
-        conversation_id: sent.conversation_id,
+        conversation_id: question.conversation_id,
         user_message_id: question.id,
         position: question.position,
         assistant_message_id: answer_id,
@@ -54,8 +57,11 @@ pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> R
         started_at,
         asked_at: question.created_at,
     };
-    state.tasks.spawn(turn::run(turn, writer));
-    Ok(Begun { user_message_id: question.id, assistant_message_id: answer_id, events })
+    state.tasks.spawn(async move {
+        turn::run(turn, writer).await;
+        drop(running);
+    });
+    Ok(Begun { assistant_message_id: answer_id, events })
 }
 
 async fn store(
@@ -66,21 +72,25 @@ async fn store(
 ) -> Result<(message::Model, MessageId)> {
     let lease = Duration::from_secs(state.settings.chat.lease_s);
     let tx = state.core.begin().await?;
-    queries::lock_conversation(&tx, user.id, sent.conversation_id).await?;
+    let conversation_id = match sent.conversation_id {
+        Some(id) => queries::lock_conversation(&tx, user.id, id).await?.id,
+        // In the same transaction: a message that is not stored leaves no empty conversation.
+        None => crate::conversation::create(&tx, user.id, None).await?.id,
+    };
     queries::interrupt_expired(&tx, super::BATCH).await?;
-    if let Some(running) = queries::running(&tx, sent.conversation_id).await? {
+    if let Some(running) = queries::running(&tx, conversation_id).await? {
         return Err(Error::Conflict {
             code: "turn_in_progress",
             detail: "an answer is still being written in this conversation".to_owned(),
             id: Some(running.id.0),
         });
     }
-    let newest = queries::newest(&tx, sent.conversation_id).await?;
-    let parent_id = parent(&tx, sent, newest.as_ref()).await?;
+    let newest = queries::newest(&tx, conversation_id).await?;
+    let parent_id = parent(&tx, conversation_id, sent, newest.as_ref()).await?;
     let position = newest.map_or(0, |message| message.position) + 1;
     let question = message::ActiveModel {
         id: Set(MessageId(Uuid::now_v7())),
-        conversation_id: Set(sent.conversation_id),
+        conversation_id: Set(conversation_id),
         parent_id: Set(parent_id),
         position: Set(position),
         role: Set(message::Role::User),
@@ -92,25 +102,30 @@ async fn store(
     .insert(&tx)
     .await?;
     let answer = NewAnswer {
-        id: MessageId(Uuid::now_v7()),
-        conversation_id: sent.conversation_id,
+        id: MessageId(sent.answer_id),
+        conversation_id,
         parent_id: question.id,
         position: position + 1,
         lease_owner,
     };
     queries::insert_leased(&tx, &answer, lease).await?;
-    touch(&tx, sent).await?;
+    touch(&tx, conversation_id, sent).await?;
     tx.commit().await?;
     Ok((question, answer.id))
 }
 
 /// The message the question follows: the one named, or the newest.
-async fn parent(tx: &CoreTx, sent: &Sent, newest: Option<&message::Model>) -> Result<Option<MessageId>> {
+async fn parent(
+    tx: &CoreTx,
+    conversation: ConversationId,
+    sent: &Sent,
+    newest: Option<&message::Model>,
+) -> Result<Option<MessageId>> {
     let Some(named) = sent.parent_id else {
         return Ok(newest.map(|message| message.id));
     };
     message::Entity::find_by_id(named)
-        .filter(message::Column::ConversationId.eq(sent.conversation_id))
+        .filter(message::Column::ConversationId.eq(conversation))
         .one(tx)
         .await?
         .map(|message| Some(message.id))
@@ -118,10 +133,10 @@ async fn parent(tx: &CoreTx, sent: &Sent, newest: Option<&message::Model>) -> Re
 }
 
 /// The conversation remembers when it was used and what the user looked at last.
-async fn touch(tx: &CoreTx, sent: &Sent) -> Result<()> {
+async fn touch(tx: &CoreTx, conversation: ConversationId, sent: &Sent) -> Result<()> {
     let mut update = conversation::Entity::update_many()
         .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"))
-        .filter(conversation::Column::Id.eq(sent.conversation_id));
+        .filter(conversation::Column::Id.eq(conversation));
     if let Some(ui_context) = &sent.ui_context {
         let merged = Expr::cust_with_values(
             "metadata || jsonb_build_object('ui_context', coalesce(metadata -> 'ui_context', '{}') || $1::jsonb)",

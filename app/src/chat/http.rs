@@ -7,21 +7,24 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use entity::core::message::{self, Status};
 use entity::ids::{ConversationId, MessageId, UserId};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::begin::{self, Begun, Sent};
+use super::begin::{self, Sent};
+use super::follow::{self, Follower};
 use crate::auth::CurrentUser;
 use crate::conversation::{self, CitationView, MemoryUsed, MessageView};
 use crate::error::{Error, Result};
+use crate::idempotency::{Attempt, REPLAYED};
 use crate::llm::Usage;
 use crate::state::AppState;
-use crate::web::live::Reader;
-use crate::web::text::not_blank;
+use crate::web::live::Entry;
+use crate::web::text::{fields_within, not_blank};
 use crate::web::{Json, Path, Problems};
 
 /// A message to send.
@@ -32,8 +35,8 @@ pub struct SendRequest {
     #[garde(custom(not_blank))]
     #[schema(max_length = 32000)]
     pub content: String,
-    /// What the user is looking at: `page_hint`, `route`, `portfolio_id`, `selection`.
-    #[garde(skip)]
+    /// What the user is looking at: `page_hint`, `route`, `portfolio_id`, `selection`; at most 16 KiB of JSON.
+    #[garde(inner(custom(is_storable)))]
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub ui_context: Option<serde_json::Map<String, serde_json::Value>>,
@@ -55,11 +58,18 @@ pub struct SendTextRequest {
     #[garde(custom(not_blank))]
     #[schema(max_length = 32000)]
     pub text: String,
-    /// What the user is looking at.
-    #[garde(skip)]
+    /// What the user is looking at, at most 16 KiB of JSON.
+    #[garde(inner(custom(is_storable)))]
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub ui_context: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Largest `ui_context`, in bytes of JSON.
+const CONTEXT_BYTES_MAX: usize = 16_384;
+
+fn is_storable<C>(context: &serde_json::Map<String, serde_json::Value>, _: &C) -> garde::Result {
+    fields_within(context, CONTEXT_BYTES_MAX)
 }
 
 /// The answer in JSON mode.
@@ -84,23 +94,29 @@ pub struct SendAnswer {
 /// Sends a message. Answers as server-sent events (`message_created`, `start`,
 /// `context`, `token`, `citation`, `info`, `error`, `done`; comments as
 /// heartbeats), or as one JSON body with `Accept: application/json`.
+///
+/// Sent again under the same `Idempotency-Key` it asks nothing again: as events
+/// the same turn is followed from its beginning, as JSON its stored answer is
+/// given, or 409 `turn_in_progress` while it is being written.
 #[utoipa::path(post, path = "/chat/conversations/{id}/send", tag = "chat", request_body = SendRequest,
     params(("id" = Uuid, Path, description = "Conversation")),
     responses((status = 200, description = "The answer", content((SendAnswer = "application/json"), (String = "text/event-stream"))), Problems))]
 pub async fn send(
     State(state): State<AppState>,
     user: CurrentUser,
+    attempt: Attempt,
     headers: HeaderMap,
     Path(id): Path<Uuid>,
     Json(request): Json<SendRequest>,
 ) -> Result<Response> {
     let sent = Sent {
-        conversation_id: ConversationId(id),
+        answer_id: attempt.id,
+        conversation_id: Some(ConversationId(id)),
         content: within_limit(&state, "content", request.content)?,
         ui_context: request.ui_context.map(serde_json::Value::Object),
         parent_id: request.parent_id.map(MessageId),
     };
-    respond(&state, &user, &headers, sent).await
+    respond(&state, &user, &headers, attempt, sent).await
 }
 
 /// The same by body alone: `{conversation_id?, text}`.
@@ -109,17 +125,18 @@ pub async fn send(
 pub async fn send_text(
     State(state): State<AppState>,
     user: CurrentUser,
+    attempt: Attempt,
     headers: HeaderMap,
     Json(request): Json<SendTextRequest>,
 ) -> Result<Response> {
-    let content = within_limit(&state, "text", request.text)?;
-    let conversation_id = match request.conversation_id {
-        Some(id) => ConversationId(id),
-        None => conversation::create(&state.core, user.id, None).await?.id,
+    let sent = Sent {
+        answer_id: attempt.id,
+        conversation_id: request.conversation_id.map(ConversationId),
+        content: within_limit(&state, "text", request.text)?,
+        ui_context: request.ui_context.map(serde_json::Value::Object),
+        parent_id: None,
     };
-    let ui_context = request.ui_context.map(serde_json::Value::Object);
-    let sent = Sent { conversation_id, content, ui_context, parent_id: None };
-    respond(&state, &user, &headers, sent).await
+    respond(&state, &user, &headers, attempt, sent).await
 }
 
 fn within_limit(state: &AppState, field: &'static str, content: String) -> Result<String> {
@@ -131,13 +148,45 @@ fn within_limit(state: &AppState, field: &'static str, content: String) -> Resul
     Ok(content)
 }
 
-async fn respond(state: &AppState, user: &CurrentUser, headers: &HeaderMap, sent: Sent) -> Result<Response> {
-    let json = wants_json(headers);
+async fn respond(
+    state: &AppState,
+    user: &CurrentUser,
+    headers: &HeaderMap,
+    attempt: Attempt,
+    sent: Sent,
+) -> Result<Response> {
+    let is_json = wants_json(headers);
+    if let Some(turn) = made_before(state, user.id, attempt).await? {
+        let response = if is_json {
+            Json(stored(state, user.id, turn).await?).into_response()
+        } else {
+            stream(state, follow::follow(state, user.id, turn.id, 0).await?)
+        };
+        return Ok(([REPLAYED], response).into_response());
+    }
     let begun = begin::begin(state, user, sent).await?;
-    if json {
-        Ok(Json(whole(state, user.id, begun).await?).into_response())
+    let turn = Follower::of(state, begun.assistant_message_id, begun.events);
+    if is_json {
+        Ok(Json(whole(state, user.id, begun.assistant_message_id, turn).await?).into_response())
     } else {
-        Ok(stream(state, begun.events))
+        Ok(stream(state, turn))
+    }
+}
+
+/// The answer an earlier try of this request has begun.
+async fn made_before(state: &AppState, user: UserId, attempt: Attempt) -> Result<Option<message::Model>> {
+    if attempt.is_first {
+        return Ok(None);
+    }
+    match conversation::find_owned_message(&state.core, user, MessageId(attempt.id)).await {
+        Ok(message) => Ok(Some(message)),
+        Err(Error::NotFound(_)) if attempt.is_held => Ok(None),
+        Err(Error::NotFound(_)) => Err(Error::Conflict {
+            code: "idempotency_in_progress",
+            detail: "a request with this key is being answered; try again shortly".to_owned(),
+            id: Some(attempt.id),
+        }),
+        Err(error) => Err(error),
     }
 }
 
@@ -147,73 +196,68 @@ fn wants_json(headers: &HeaderMap) -> bool {
 }
 
 /// Events as they come, comments while nothing does.
-fn stream(state: &AppState, events: Reader) -> Response {
+fn stream(state: &AppState, turn: Follower) -> Response {
     let heartbeat = Duration::from_secs(state.settings.chat.heartbeat_s);
     let headers = [
         (header::CACHE_CONTROL, "no-cache"),
         // Proxies must not gather events.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    let sse = Sse::new(frames(events)).keep_alive(KeepAlive::new().interval(heartbeat).text("heartbeat"));
+    let sse = Sse::new(frames(turn)).keep_alive(KeepAlive::new().interval(heartbeat).text("heartbeat"));
     (headers, sse).into_response()
 }
 
-fn frames(events: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures::stream::unfold(events, async |mut events| {
-        let entry = events.next().await?;
-        let frame =
-            Event::default().id(entry.seq.to_string()).event(entry.event).data(entry.data.to_string());
-        Some((Ok(frame), events))
+fn frames(turn: Follower) -> impl Stream<Item = Result<Event, Infallible>> {
+    turn.events().map(|Entry { seq, event, data }| {
+        Ok(Event::default().id(seq.to_string()).event(event).data(data.to_string()))
     })
 }
 
 /// Waits for the end, then answers from what is stored.
-async fn whole(state: &AppState, user: UserId, mut begun: Begun) -> Result<SendAnswer> {
+async fn whole(state: &AppState, user: UserId, id: MessageId, mut turn: Follower) -> Result<SendAnswer> {
     let limit = Duration::from_secs(state.settings.chat.send_timeout_s);
     let end = tokio::time::timeout(limit, async {
         let mut last = None;
-        while let Some(entry) = begun.events.next().await {
+        while let Some(entry) = turn.next().await {
             last = Some(entry);
         }
         last
     });
     let last = end.await.map_err(|_| Error::Unavailable {
         code: "answer_pending",
-        detail: format!("the answer is still being written as message {}", begun.assistant_message_id),
+        detail: format!("the answer is still being written as message {id}"),
         source: None,
     })?;
     match last {
-        Some(entry) if entry.event == "done" => {}
-        Some(entry) if entry.event == "error" => return Err(failed(&entry.data)),
-        _ => {
-            return Err(Error::Unavailable {
-                code: "turn_interrupted",
-                detail: "the turn was interrupted; send again".to_owned(),
-                source: None,
-            });
-        }
+        Some(entry) if entry.event == "error" => Err(follow::failure(&entry.data)),
+        _ => Ok(answer(conversation::message_view(&state.core, user, id).await?)),
     }
-    let view = conversation::message_view(&state.core, user, begun.assistant_message_id).await?;
-    Ok(answer(begun.user_message_id, view))
 }
 
-fn answer(user_message_id: MessageId, view: MessageView) -> SendAnswer {
+/// What an earlier try came to.
+async fn stored(state: &AppState, user: UserId, turn: message::Model) -> Result<SendAnswer> {
+    match turn.status {
+        Status::Complete => Ok(answer(conversation::message_view(&state.core, user, turn.id).await?)),
+        Status::Streaming => Err(Error::Conflict {
+            code: "turn_in_progress",
+            detail: "the answer to this request is still being written".to_owned(),
+            id: Some(turn.id.0),
+        }),
+        Status::Failed => Err(follow::failure(&turn.error.unwrap_or_default())),
+        Status::Interrupted | Status::Cancelled => Err(follow::failure(
+            &serde_json::json!({ "code": "turn_interrupted", "detail": "the turn was interrupted; send again" }),
+        )),
+    }
+}
+
+fn answer(view: MessageView) -> SendAnswer {
     SendAnswer {
-        user_message_id: user_message_id.0,
+        user_message_id: view.parent_id.unwrap_or_default(),
         assistant_message_id: view.id,
         content: view.content,
         citations: view.citations,
         memories: view.memories,
         usage: view.usage,
         latency_ms: view.latency_ms,
-    }
-}
-
-/// The turn's error, as a problem of this request.
-fn failed(data: &serde_json::Value) -> Error {
-    let detail = data["detail"].as_str().unwrap_or("the turn failed").to_owned();
-    Error::Upstream {
-        code: "turn_failed",
-        detail: format!("{detail} ({})", data["code"].as_str().unwrap_or("internal")),
     }
 }

@@ -9,15 +9,18 @@ mod answer;
 mod begin;
 mod citations;
 mod events;
+mod follow;
 pub mod http;
+mod lease;
 mod markers;
 mod prompt;
 mod queries;
 mod retrieve;
 mod turn;
 
+use uuid::Uuid;
+
 use crate::auth::CurrentUser;
-use crate::conversation;
 use crate::db::CoreDb;
 use crate::error::Result;
 use crate::state::AppState;
@@ -28,9 +31,9 @@ const BATCH: i64 = 500;
 
 /// Asks in a new conversation of the user; the answer's events follow.
 pub async fn ask(state: &AppState, user: &CurrentUser, question: String) -> Result<Reader> {
-    let conversation = conversation::create(&state.core, user.id, None).await?;
     let sent = begin::Sent {
-        conversation_id: conversation.id,
+        answer_id: Uuid::now_v7(),
+        conversation_id: None,
         content: question,
         ui_context: None,
         parent_id: None,

@@ -2,9 +2,10 @@
 //! while the row is still streaming under this turn's lease, by the database's
 //! clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use entity::core::{citation, conversation, message};
+use entity::core::{citation, conversation, message, message_event};
 use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value};
@@ -130,6 +131,52 @@ pub(super) async fn append_events(
     )
     .await?;
     Ok(stored == entries.len() as u64)
+}
+
+/// How far a message is, and whether its lease is alive.
+pub(super) async fn standing(core: &impl CoreConn, id: MessageId) -> Result<Option<(message::Status, bool)>> {
+    let found = message::Entity::find_by_id(id)
+        .select_only()
+        .column(message::Column::Status)
+        .expr_as(Expr::cust("coalesce(lease_expires_at > now(), false)"), "alive")
+        .into_tuple::<(message::Status, bool)>()
+        .one(core)
+        .await?;
+    Ok(found)
+}
+
+/// A turn's events after `after`, in order, at most `limit`.
+pub(super) async fn events_after(
+    core: &impl CoreConn,
+    id: MessageId,
+    after: i32,
+    limit: u64,
+) -> Result<Vec<Entry>> {
+    let rows = message_event::Entity::find()
+        .filter(message_event::Column::MessageId.eq(id))
+        .filter(message_event::Column::Seq.gt(after))
+        .order_by_asc(message_event::Column::Seq)
+        .limit(limit)
+        .all(core)
+        .await?;
+    let entry =
+        |row: message_event::Model| Entry { seq: row.seq, event: row.event, data: Arc::new(row.data) };
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+/// Whether a turn's log holds its last event.
+pub(super) async fn has_ending(core: &impl CoreConn, id: MessageId) -> Result<bool> {
+    let ending = message_event::Entity::find()
+        .filter(message_event::Column::MessageId.eq(id))
+        .filter(message_event::Column::Event.is_in(["done", "error"]))
+        .one(core)
+        .await?;
+    Ok(ending.is_some())
+}
+
+/// A message. Having its id is having asked whose it is.
+pub(super) async fn message(core: &impl CoreConn, id: MessageId) -> Result<Option<message::Model>> {
+    Ok(message::Entity::find_by_id(id).one(core).await?)
 }
 
 /// How a turn ended.

@@ -1,5 +1,8 @@
 //! What the answer may rest on: passages and memories, by a deadline.
 
+use serde_json::{Value, json};
+
+use super::events::TurnLog;
 use crate::auth::CurrentUser;
 use crate::error::{Error, Result};
 use crate::knowledge::Passage;
@@ -15,6 +18,36 @@ pub(super) struct Retrieved {
     pub(super) memories: Vec<Recollection>,
     /// Why something is missing, for an `info` event.
     pub(super) missing: Option<&'static str>,
+}
+
+impl Retrieved {
+    /// Says what the answer rests on, and what is missing.
+    pub(super) fn announce(&self, log: &mut TurnLog) {
+        let documents: Vec<Value> = self
+            .passages
+            .iter()
+            .zip(1..)
+            .map(|(passage, index)| {
+                json!({
+                    "index": index,
+                    "document_id": passage.document_id,
+                    "source_id": passage.source_id,
+                    "title": passage.title,
+                    "page": passage.page,
+                    "similarity": passage.similarity,
+                })
+            })
+            .collect();
+        let memories: Vec<Value> = self
+            .memories
+            .iter()
+            .map(|memory| json!({ "id": memory.id, "content": memory.content, "similarity": memory.similarity }))
+            .collect();
+        log.event("context", json!({ "documents": documents, "memories": memories }));
+        if let Some(code) = self.missing {
+            log.event("info", json!({ "code": code }));
+        }
+    }
 }
 
 /// Searches knowledge and memories at once. Never fails: an answer without

@@ -1,12 +1,13 @@
 //! One turn, from the stored question to the stored answer.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use entity::core::message::Status;
 use entity::ids::{ConversationId, MessageId};
-use futures::StreamExt;
-use serde_json::{Value, json};
+use futures::{FutureExt, StreamExt};
+use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use super::events::{TurnLog, lease_lost};
 use super::markers::{Marker, MarkerFilter};
 use super::queries::Ending;
 use super::retrieve::{self, Retrieved};
-use super::{citations, prompt, queries};
+use super::{citations, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{CanFail, Error, Result};
@@ -60,31 +61,19 @@ struct Draft {
 pub(super) async fn run(turn: Turn, writer: Writer) {
     let log = TurnLog::new(turn.state.core.clone(), turn.assistant_message_id, turn.lease_owner, writer);
     let work = write(&turn, log);
-    let lost = keep_lease(&turn);
+    let life = Duration::from_secs(turn.state.settings.chat.lease_s);
+    let lost = lease::keep(&turn.state.core, turn.assistant_message_id, turn.lease_owner, life);
     tokio::select! {
         () = work => {}
         () = lost => tracing::warn!(message.id = %turn.assistant_message_id, "the turn's lease was lost"),
     }
 }
 
-/// Prolongs the lease until it is lost.
-async fn keep_lease(turn: &Turn) {
-    let lease = Duration::from_secs(turn.state.settings.chat.lease_s);
-    loop {
-        tokio::time::sleep(lease / 3).await;
-        let prolonged =
-            queries::prolong(&turn.state.core, turn.assistant_message_id, turn.lease_owner, lease);
-        match prolonged.await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => tracing::warn!(%error, "the turn's lease could not be prolonged"),
-        }
-    }
-}
-
 async fn write(turn: &Turn, mut log: TurnLog) {
     let mut draft = Draft::default();
-    let outcome = produce(turn, &mut log, &mut draft).await;
+    // A panic is a failure of this turn, and its client hears of it at once.
+    let outcome = AssertUnwindSafe(produce(turn, &mut log, &mut draft)).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("writing an answer", "it panicked")));
     let error = match outcome {
         Ok(()) => None,
         Err(error) => {
@@ -92,9 +81,11 @@ async fn write(turn: &Turn, mut log: TurnLog) {
             Some(error)
         }
     };
+    let outcome = if error.is_none() { "complete" } else { "failed" };
     finish(turn, &mut log, draft, error.as_ref())
         .await
         .can_fail("its lease will run out and the turn be marked interrupted");
+    turn.state.metrics.turn_ended(outcome, turn.started_at.elapsed());
 }
 
 /// Retrieves, asks and streams.
@@ -169,7 +160,7 @@ async fn follow(
         }
     }
     draft.add(turn, log, &filter.finish(), &[], retrieved);
-    Ok(())
+    answer::has_words(&draft.text)
 }
 
 impl Draft {
@@ -180,6 +171,7 @@ impl Draft {
         }
         if self.first_token_ms.is_none() {
             self.first_token_ms = Some(elapsed_ms(turn.started_at));
+            turn.state.metrics.first_token(turn.started_at.elapsed());
         }
         self.text.push_str(text);
         log.text(text);
@@ -204,42 +196,16 @@ async fn remember(turn: &Turn) -> Option<Remembered> {
     let said_in = Said { conversation_id: turn.conversation_id, message_id: turn.user_message_id };
     let saved = crate::memory::remember(&turn.state, &turn.user, &fact, said_in);
     let deadline = turn.state.settings.chat.retrieval_deadline();
-    let id = match tokio::time::timeout(deadline, saved).await {
-        Ok(Ok(id)) => Some(id.0),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "a memory could not be stored");
-            None
-        }
-        Err(_) => None,
-    };
+    let saved = tokio::time::timeout(deadline, saved).await.ok();
+    if let Some(Err(error)) = &saved {
+        tracing::warn!(%error, "a memory could not be stored");
+    }
+    let id = saved.and_then(Result::ok).map(|id| id.0);
     Some(Remembered { fact, id })
 }
 
 fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Remembered>) {
-    let documents: Vec<Value> = retrieved
-        .passages
-        .iter()
-        .zip(1..)
-        .map(|(passage, index)| {
-            json!({
-                "index": index,
-                "document_id": passage.document_id,
-                "source_id": passage.source_id,
-                "title": passage.title,
-                "page": passage.page,
-                "similarity": passage.similarity,
-            })
-        })
-        .collect();
-    let memories: Vec<Value> = retrieved
-        .memories
-        .iter()
-        .map(|memory| json!({ "id": memory.id, "content": memory.content, "similarity": memory.similarity }))
-        .collect();
-    log.event("context", json!({ "documents": documents, "memories": memories }));
-    if let Some(code) = retrieved.missing {
-        log.event("info", json!({ "code": code }));
-    }
+    retrieved.announce(log);
     match remembered {
         Some(Remembered { id: Some(id), .. }) => {
             log.event("info", json!({ "code": "memory_saved", "memory_id": id }));

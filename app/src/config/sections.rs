@@ -143,6 +143,8 @@ pub struct Models {
     pub first_token_timeout_s: u64,
     /// Between two events.
     pub idle_timeout_s: u64,
+    /// A whole streamed answer.
+    pub answer_timeout_s: u64,
     /// Whole request, calls that do not stream.
     pub request_timeout_s: u64,
     /// Before the first token.
@@ -237,6 +239,8 @@ pub struct Telemetry {
     pub log_level: String,
     /// Shape of the lines.
     pub log_format: LogFormat,
+    /// Opens `/metrics` to others than this machine.
+    pub metrics_key: Option<SecretString>,
 }
 
 /// Shape of the log lines.

@@ -33,10 +33,14 @@ const PLAIN: &[(&str, &str)] = &[
     ("WORKERS", "jobs.workers"),
     ("LOG_LEVEL", "telemetry.log_level"),
     ("LOG_FORMAT", "telemetry.log_format"),
+    ("METRICS_KEY", "telemetry.metrics_key"),
 ];
 
 /// Names whose value may also come from a file, `NAME_FILE`, and is never shown.
-const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY"];
+const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY", "METRICS_KEY"];
+
+/// Names whose value is an address, which may hold a password.
+const ADDRESSES: &[&str] = &["OPENAI_BASE_URL", "TANDEM__MODELS__OPENAI_BASE_URL"];
 
 /// Keys that hold a comma-separated list when they come from the environment.
 const LISTS: &[&str] = &["http.cors_origins", "http.trusted_proxies"];
@@ -54,7 +58,7 @@ pub(super) fn read(env: &Env) -> Result<Settings> {
             builder = set(builder, name, key, value)?;
         }
     }
-    builder.build().and_then(Config::try_deserialize).map_err(|error| wrong_value(&error))
+    builder.build().and_then(Config::try_deserialize).map_err(|error| wrong_value(&error, env))
 }
 
 fn set(
@@ -114,9 +118,16 @@ fn config_files() -> Result<Vec<std::path::PathBuf>> {
     Ok(paths)
 }
 
-/// The key, what was given and what is allowed; the crate's message holds all three.
-fn wrong_value(error: &ConfigError) -> Error {
+/// The key, what was given and what is allowed; the crate's message holds all
+/// three. An address may hold a password, so it is not shown.
+fn wrong_value(error: &ConfigError, env: &Env) -> Error {
     let mut problem = error.to_string();
+    let hidden = SECRETS.iter().copied().chain(ADDRESSES.iter().copied());
+    for value in
+        hidden.filter_map(|name| env.get(name)).map(|value| value.trim()).filter(|value| !value.is_empty())
+    {
+        problem = problem.replace(value, "[redacted]");
+    }
     for (name, key) in PLAIN {
         if problem.contains(key) {
             problem = format!("{name}: {problem}");

@@ -6,6 +6,7 @@ use super::{AppEnv, Settings, files};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
+const METRICS_KEY_CHARACTERS_MIN: usize = 16;
 
 pub(super) fn check(settings: &Settings) -> Result<()> {
     ranges(settings)?;
@@ -16,12 +17,13 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 
 fn ranges(settings: &Settings) -> Result<()> {
     let Settings { database, auth, models, knowledge, chat, jobs, http, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 22] = [
+    let checks: [(&str, u64, u64, u64); 23] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
         ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
         ("auth.access_token_ttl_s", auth.access_token_ttl_s, 60, 86_400),
         ("auth.refresh_token_ttl_s", auth.refresh_token_ttl_s, 60, 31_536_000),
+        ("models.answer_timeout_s", models.answer_timeout_s, 1, 86_400),
         ("auth.login_window_s", auth.login_window_s, 1, 86_400),
         ("auth.login_failures", u64::from(auth.login_failures), 1, 1_000_000),
         ("auth.login_failures_per_address", u64::from(auth.login_failures_per_address), 1, 1_000_000),
@@ -77,15 +79,19 @@ fn origin(url: &url::Url) -> Option<String> {
 }
 
 fn secrets(settings: &Settings) -> Result<()> {
-    let Some(secret) = &settings.auth.jwt_secret else {
-        return Ok(());
-    };
-    let length = secret.expose_secret().chars().count();
-    if length < JWT_SECRET_CHARACTERS_MIN {
-        return Err(Error::startup(
-            format!("JWT_SECRET has {length} characters, at least {JWT_SECRET_CHARACTERS_MIN} are needed"),
-            "make one with `openssl rand -base64 48`",
-        ));
+    let checks = [
+        ("JWT_SECRET", &settings.auth.jwt_secret, JWT_SECRET_CHARACTERS_MIN),
+        ("METRICS_KEY", &settings.telemetry.metrics_key, METRICS_KEY_CHARACTERS_MIN),
+    ];
+    for (name, secret, needed) in checks {
+        let Some(secret) = secret else { continue };
+        let length = secret.expose_secret().chars().count();
+        if length < needed {
+            return Err(Error::startup(
+                format!("{name} has {length} characters, at least {needed} are needed"),
+                "make one with `openssl rand -base64 48`",
+            ));
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::queries::owned;
 use crate::db::AiTx;
 use crate::error::{Context, Error, Result};
+use crate::idempotency;
 use crate::jobs::outbox::{self, Aggregate, Event, NewEvent};
 use crate::state::AppState;
 
@@ -44,6 +45,7 @@ pub async fn delete(state: &AppState, user: UserId, id: ConversationId) -> Resul
         .into_tuple()
         .all(&core)
         .await?;
+    idempotency::forget(&core, user, id.0).await?;
     conversation::Entity::delete_by_id(id).exec(&core).await?;
     let mut batches = said.chunks(MESSAGES_MAX);
     let first = batches.next().unwrap_or_default();

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{ConversationView, MessageView, metadata, queries, write};
 use crate::auth::CurrentUser;
 use crate::error::Result;
+use crate::idempotency::Attempt;
 use crate::state::AppState;
 use crate::web::{self, Json, Page, PageQuery, Path, Problems, Query, text};
 
@@ -45,10 +46,11 @@ pub struct RenameConversation {
 pub async fn create(
     State(state): State<AppState>,
     user: CurrentUser,
+    attempt: Attempt,
     Json(request): Json<CreateConversation>,
 ) -> Result<(StatusCode, Json<ConversationView>)> {
     let metadata = request.metadata.unwrap_or_default();
-    let conversation = write::insert(&state.core, user.id, request.title, metadata).await?;
+    let conversation = write::make(&state.core, attempt, user.id, request.title, metadata).await?;
     Ok((StatusCode::CREATED, Json(conversation.into())))
 }
 

@@ -8,9 +8,10 @@ use sea_orm::{EntityTrait, QueryFilter};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::queries::owned;
+use super::queries::{find_owned, owned};
 use crate::db::CoreConn;
 use crate::error::{Error, Result};
+use crate::idempotency::Attempt;
 
 /// Begins a conversation of the user. The title: 1 to 500 characters, not
 /// blank, without NUL.
@@ -19,17 +20,36 @@ pub async fn create(
     user: UserId,
     title: Option<String>,
 ) -> Result<conversation::Model> {
-    insert(core, user, title, Map::new()).await
+    insert(core, ConversationId(Uuid::now_v7()), user, title, Map::new()).await
 }
 
-pub(super) async fn insert(
+/// The conversation `attempt` is to make: made now, or by an earlier try.
+pub(super) async fn make(
     core: &impl CoreConn,
+    attempt: Attempt,
+    user: UserId,
+    title: Option<String>,
+    metadata: Map<String, Value>,
+) -> Result<conversation::Model> {
+    let id = ConversationId(attempt.id);
+    if !attempt.is_first {
+        match find_owned(core, user, id).await {
+            Err(Error::NotFound(_)) => {}
+            found => return found,
+        }
+    }
+    insert(core, id, user, title, metadata).await
+}
+
+async fn insert(
+    core: &impl CoreConn,
+    id: ConversationId,
     user: UserId,
     title: Option<String>,
     metadata: Map<String, Value>,
 ) -> Result<conversation::Model> {
     let row = conversation::ActiveModel {
-        id: Set(ConversationId(Uuid::now_v7())),
+        id: Set(id),
         user_id: Set(user),
         title: Set(title),
         metadata: Set(Value::Object(metadata)),

@@ -84,6 +84,11 @@ impl PoolState {
     pub fn in_use(&self) -> u32 {
         self.size.saturating_sub(self.idle)
     }
+
+    /// Whether all there can be are held.
+    pub fn is_exhausted(&self) -> bool {
+        self.in_use() >= self.max
+    }
 }
 
 impl<M: Send + Sync> Db<M> {

@@ -15,6 +15,7 @@ mod large;
 mod lock;
 pub mod migrate;
 pub mod pair;
+mod patience;
 mod preflight;
 mod reach;
 mod session;

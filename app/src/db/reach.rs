@@ -112,14 +112,26 @@ impl AiDb {
     /// connection may be waited for; nobody should wait that long.
     async fn begin_within(&self, role: &str, settings: &str) -> Result<AiTx> {
         if self.is_closed() {
-            return Err(unavailable(None));
+            return Err(self.unavailable(None));
         }
         match tokio::time::timeout(self.wait, self.begin_with(role, settings)).await {
             Ok(Ok(transaction)) => Ok(transaction),
-            Ok(Err(error)) if error.is_outage() => Err(unavailable(Some(error))),
+            Ok(Err(error)) if error.is_outage() => Err(self.unavailable(Some(error))),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(unavailable(None)),
+            Err(_) => Err(self.unavailable(None)),
         }
+    }
+
+    fn unavailable(&self, source: Option<Error>) -> Error {
+        let (code, detail) = if source.is_none() && self.pool_state().is_exhausted() {
+            ("ai_busy", "all connections to the ai database are in use; try again shortly")
+        } else {
+            (
+                "ai_unavailable",
+                "the ai database does not answer; knowledge, memories and votes are out of reach for now",
+            )
+        };
+        Error::Unavailable { code, detail: detail.to_owned(), source: source.map(Into::into) }
     }
 
     async fn begin_with(&self, role: &str, settings: &str) -> Result<AiTx> {
@@ -131,15 +143,6 @@ impl AiDb {
         };
         transaction.execute_unprepared(&statement).await?;
         Ok(transaction)
-    }
-}
-
-fn unavailable(source: Option<Error>) -> Error {
-    Error::Unavailable {
-        code: "ai_unavailable",
-        detail: "the ai database does not answer; knowledge, memories and votes are out of reach for now"
-            .to_owned(),
-        source: source.map(Into::into),
     }
 }
 

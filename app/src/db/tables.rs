@@ -27,6 +27,7 @@ pub fn core() -> Vec<Table> {
         table::<core::api_key::Entity>(),
         table::<core::citation::Entity>(),
         table::<core::conversation::Entity>(),
+        table::<core::idempotency_key::Entity>(),
         table::<core::invitation::Entity>(),
         table::<core::job::Entity>(),
         table::<core::login_failure::Entity>(),

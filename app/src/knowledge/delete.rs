@@ -10,6 +10,7 @@ use crate::auth::{CurrentUser, Deletion};
 use crate::conversation;
 use crate::db::{AiTx, CoreTx};
 use crate::error::{Error, Result};
+use crate::idempotency;
 use crate::jobs::outbox::{self, Aggregate, Applied, Consumer, Event, NewEvent};
 use crate::state::AppState;
 
@@ -53,6 +54,7 @@ pub(super) async fn delete(state: &AppState, user: &CurrentUser, id: SourceId) -
         owner_id: Some(user.id),
     };
     outbox::publish(&core, event).await?;
+    idempotency::forget(&core, user.id, id.0).await?;
     core.commit().await?;
     if seen.is_none() {
         state.outbox.deliver_later();

@@ -17,6 +17,12 @@ pub enum ModelError {
         /// How long was waited.
         waited_s: u64,
     },
+    /// It went on and on.
+    #[error("the model provider's answer took longer than {limit_s} s")]
+    TooLong {
+        /// The limit.
+        limit_s: u64,
+    },
     /// 429 after all retries.
     #[error("the model provider refuses more requests for now: {detail}")]
     RateLimited {
@@ -55,7 +61,7 @@ impl ModelError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "provider_unreachable",
-            Self::TimedOut { .. } => "provider_timeout",
+            Self::TimedOut { .. } | Self::TooLong { .. } => "provider_timeout",
             Self::RateLimited { .. } => "provider_rate_limited",
             Self::Refused { .. } => "provider_refused",
             Self::Malformed { .. } => "provider_malformed",
@@ -69,7 +75,7 @@ impl ModelError {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::RateLimited { .. } | Self::Cut => true,
             Self::Refused { status, .. } => *status >= 500,
-            Self::Malformed { .. } | Self::Local { .. } => false,
+            Self::TooLong { .. } | Self::Malformed { .. } | Self::Local { .. } => false,
         }
     }
 }

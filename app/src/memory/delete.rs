@@ -11,6 +11,7 @@ use crate::auth::{CurrentUser, Deletion};
 use crate::conversation;
 use crate::db::{AiTx, CoreTx, Reach};
 use crate::error::Result;
+use crate::idempotency;
 use crate::jobs::outbox::{self, Aggregate, Applied, Consumer, Event, NewEvent};
 use crate::state::AppState;
 
@@ -61,7 +62,9 @@ pub(super) async fn forget(state: &AppState, user: &CurrentUser, id: MemoryId) -
         Err(error) if outbox::is_away(&error) => None,
         Err(error) => return Err(error),
     };
-    publish(state, user, MEMORY_DELETED, aggregate(id), seen).await
+    let core = state.core.begin().await?;
+    idempotency::forget(&core, user.id, id.0).await?;
+    publish(state, core, user, MEMORY_DELETED, aggregate(id), seen).await
 }
 
 /// Deletes all of the user's own memories; shared ones stay. None: ai, which
@@ -73,18 +76,22 @@ pub(super) async fn forget_all(state: &AppState, user: &CurrentUser) -> Result<O
         Err(error) => return Err(error),
     };
     let generation = seen.map(|(_, generation)| generation);
-    let delivered = publish(state, user, MEMORIES_CLEARED, all_of(user.id), generation).await?;
+    let core = state.core.begin().await?;
+    for path_end in ["/memories", "/memories/batch"] {
+        idempotency::forget_made_at(&core, user.id, path_end).await?;
+    }
+    let delivered = publish(state, core, user, MEMORIES_CLEARED, all_of(user.id), generation).await?;
     Ok(seen.filter(|_| delivered).map(|(count, _)| count))
 }
 
 async fn publish(
     state: &AppState,
+    core: CoreTx,
     user: &CurrentUser,
     kind: &'static str,
     aggregate: Aggregate,
     seen: Option<i64>,
 ) -> Result<bool> {
-    let core = state.core.begin().await?;
     let payload = Deletion::by(user, seen).payload()?;
     let event = NewEvent { kind, aggregate, payload, owner_id: Some(user.id) };
     outbox::publish(&core, event).await?;

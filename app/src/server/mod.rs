@@ -3,6 +3,8 @@
 
 mod events;
 pub mod health;
+pub mod identified;
+pub mod metrics;
 pub mod open_files;
 mod prepare;
 mod schedule;

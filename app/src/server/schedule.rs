@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::db::pair;
 use crate::error::Result;
 use crate::state::AppState;
-use crate::{admin, auth, chat, jobs, knowledge};
+use crate::{admin, auth, chat, idempotency, jobs, knowledge};
 
 /// When everything is done the first time after a start.
 const FIRST_AFTER: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const FIRST_AFTER: Duration = Duration::from_secs(1);
 type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
 
 /// Name, period in seconds, and what to do; returns the rows it touched.
-const SCHEDULES: [(&str, u64, Run); 8] = [
+const SCHEDULES: [(&str, u64, Run); 9] = [
     ("interrupt expired turns", 5, |state| async move { chat::interrupt_expired(&state.core).await }.boxed()),
     ("give up dead jobs", 30, |state| async move { jobs::give_up_dead(&state.core).await }.boxed()),
     ("requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await }.boxed()),
@@ -28,6 +28,9 @@ const SCHEDULES: [(&str, u64, Run); 8] = [
     }),
     ("delete expired credentials", 600, |state| {
         async move { auth::delete_expired(&state.core).await }.boxed()
+    }),
+    ("delete expired idempotency keys", 60, |state| {
+        async move { idempotency::delete_expired(&state.core).await }.boxed()
     }),
     ("delete old events of the outbox", 600, |state| {
         async move { jobs::outbox::purge(&state.outbox).await }.boxed()

@@ -1,7 +1,7 @@
 //! Extractors whose refusals are problems that name the field.
 
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -66,17 +66,19 @@ fn unreadable(rejection: &BytesRejection, limit_bytes: usize) -> Error {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    // Every body is an object. A list would be read too, as its values in order.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Error::field("body", "must be an object, not a list"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let field = error.path().to_string();
-        match error.inner().classify() {
-            serde_json::error::Category::Data => Error::field(
-                if field == "." { "body".to_owned() } else { field },
-                strip_position(&error.inner().to_string()),
-            ),
+    let value =
+        serde_path_to_error::deserialize(&mut reader).map_err(|error| match error.inner().classify() {
+            serde_json::error::Category::Data => {
+                let message = strip_position(&error.inner().to_string());
+                Error::field(field_of(error.path(), &message, "body"), message)
+            }
             _ => Error::Malformed(format!("the body is not valid JSON: {}", error.inner())),
-        }
-    })?;
+        })?;
     reader.end().map_err(|error| Error::Malformed(format!("the body is not valid JSON: {error}")))?;
     Ok(value)
 }
@@ -87,13 +89,27 @@ pub fn checked<T>(value: serde_json::Value) -> Result<T, Error>
 where
     T: DeserializeOwned + garde::Validate<Context = ()>,
 {
+    if !value.is_object() {
+        return Err(Error::field("item", "must be an object"));
+    }
     let value = serde_path_to_error::deserialize(value).map_err(|error| {
-        let field = error.path().to_string();
-        let field = if field == "." { "item".to_owned() } else { field };
-        Error::field(field, error.inner().to_string())
+        let message = error.inner().to_string();
+        Error::field(field_of(error.path(), &message, "item"), message)
     })?;
     validate(&value)?;
     Ok(value)
+}
+
+/// Which field an error is about. One that is missing stands in the words only.
+fn field_of(path: &serde_path_to_error::Path, message: &str, whole: &str) -> String {
+    let inside = path.iter().next().is_some();
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match (inside, missing) {
+        (true, Some(name)) => format!("{path}.{name}"),
+        (true, None) => path.to_string(),
+        (false, Some(name)) => name.to_owned(),
+        (false, None) => whole.to_owned(),
+    }
 }
 
 /// serde_json appends a position, which the path already says better.
@@ -157,7 +173,22 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Error::field("path", rejection.body_text())),
+            Err(rejection) => Err(Error::field(wrong_parameter(parts).await, words(&rejection))),
         }
     }
+}
+
+/// The parameter of a path, when there is one only, as there is in all of ours.
+async fn wrong_parameter(parts: &mut Parts) -> String {
+    let given = RawPathParams::from_request_parts(parts, &()).await;
+    let names: Vec<&str> = given.iter().flatten().map(|(name, _)| name).collect();
+    match names[..] {
+        [name] => name.to_owned(),
+        _ => "path".to_owned(),
+    }
+}
+
+fn words(rejection: &PathRejection) -> String {
+    let words = rejection.body_text();
+    words.strip_prefix("Invalid URL: ").unwrap_or(&words).to_owned()
 }

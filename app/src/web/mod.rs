@@ -5,6 +5,7 @@ pub mod extract;
 mod gone;
 pub mod live;
 pub mod page;
+pub mod panic;
 pub mod problem;
 pub mod text;
 

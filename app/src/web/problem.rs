@@ -85,7 +85,7 @@ impl Error {
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database(_) if self.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(_) if self.is_outage() || self.is_given_up() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -109,6 +109,7 @@ impl Error {
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::Invalid(_) => "invalid_field",
             Self::Database(_) if self.is_outage() => "database_unavailable",
+            Self::Database(_) if self.is_given_up() => "database_timeout",
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => "internal",
         }
     }
@@ -117,6 +118,9 @@ impl Error {
         let status = self.status();
         let detail = match self {
             Self::Database(_) if self.is_outage() => "a database is not available".to_owned(),
+            Self::Database(_) if self.is_given_up() => {
+                "the database gave the statement up, it took too long; try again".to_owned()
+            }
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => {
                 "an internal error; the log has it under the request id".to_owned()
             }

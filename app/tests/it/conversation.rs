@@ -68,7 +68,7 @@ async fn a_wrong_field_is_named() {
     ] {
         user.patch(&path, body).await.expect_wrong_field(field);
     }
-    user.get("/chat/conversations/none").await.expect_wrong_field("path");
+    user.get("/chat/conversations/none").await.expect_wrong_field("id");
     user.get("/chat/conversations?limit=201").await.expect_wrong_field("limit");
     user.get("/chat/conversations?cursor=nonsense").await.expect_wrong_field("cursor");
     user.get(&format!("{path}/messages?order=x")).await.expect_wrong_field("order");

@@ -118,7 +118,7 @@ async fn wrong_fields_are_named() {
     let path = path(answer);
     let tags: Vec<String> = (0..21).map(|n| n.to_string()).collect();
     for (body, field) in [
-        (json!({}), "body"),
+        (json!({}), "rating"),
         (json!({ "rating": "sideways" }), "rating"),
         (json!({ "rating": "up", "comment": "c".repeat(2001) }), "comment"),
         (json!({ "rating": "up", "comment": "\u{0}" }), "comment"),

@@ -340,7 +340,7 @@ async fn wrong_fields_are_named() {
     let user = app.user().await;
     let long = "word ".repeat(1599);
     for (body, field) in [
-        (json!({}), "body"),
+        (json!({}), "content"),
         (json!({ "content": " " }), "content"),
         (json!({ "content": "a\u{0}b" }), "content"),
         (json!({ "content": "a".repeat(8001) }), "content"),

@@ -17,10 +17,11 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 13] = [
+const CORE_TABLES: [&str; 14] = [
     "api_keys",
     "citations",
     "conversations",
+    "idempotency_keys",
     "invitations",
     "jobs",
     "login_failures",
@@ -187,6 +188,7 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::message_event::Entity, &[]).await;
     check(app.core(), core::citation::Entity, &[]).await;
     check(app.core(), core::job::Entity, &[]).await;
+    check(app.core(), core::idempotency_key::Entity, &[]).await;
     check(app.core(), core::outbox::Entity, &[]).await;
     check(app.ai(), ai::inbox::Entity, &[]).await;
     check(app.ai(), ai::quarantine::Entity, &[]).await;

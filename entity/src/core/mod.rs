@@ -3,6 +3,7 @@
 pub mod api_key;
 pub mod citation;
 pub mod conversation;
+pub mod idempotency_key;
 pub mod invitation;
 pub mod job;
 pub mod login_failure;

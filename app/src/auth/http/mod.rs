@@ -148,6 +148,7 @@ pub async fn register(
     State(state): State<AppState>,
     Json(request): Json<RegisterRequest>,
 ) -> Result<(StatusCode, Json<UserView>)> {
+    state.core.promptly(state.core.ping()).await?;
     let new = NewUser {
         email: request.email,
         password: request.password,
@@ -170,6 +171,7 @@ pub async fn login(
     client: Client,
     Json(request): Json<LoginRequest>,
 ) -> Result<Json<TokenView>> {
+    state.core.promptly(state.core.ping()).await?;
     let (user, refresh_token) = login::log_in(&state, client, &request.email, &request.password).await?;
     Ok(Json(TokenView::new(&state, &user, &refresh_token)?))
 }

@@ -24,6 +24,7 @@ pub(super) struct Chat {
     model: String,
     first_token: Duration,
     idle: Duration,
+    whole: Duration,
     retries: u32,
     /// Cleared when the server refuses to be asked for a usage count.
     asks_usage: AtomicBool,
@@ -37,6 +38,7 @@ impl Chat {
             model: settings.chat_model.clone(),
             first_token: Duration::from_secs(settings.first_token_timeout_s),
             idle: Duration::from_secs(settings.idle_timeout_s),
+            whole: Duration::from_secs(settings.answer_timeout_s),
             retries: settings.retries,
             asks_usage: AtomicBool::new(true),
         })
@@ -45,11 +47,13 @@ impl Chat {
     /// One attempt, up to its first delta: until then nothing was shown to
     /// anybody, so a failure can be tried again.
     async fn attempt(&self, body: &ChatBody<'_>) -> Result<ChatStream, ModelError> {
-        let limit = (self.first_token, Instant::now() + self.first_token);
+        let started = Instant::now();
+        let limit = (self.first_token, started + self.first_token);
+        let whole = (self.whole, started + self.whole);
         let events = timeout_at(limit.1, self.open(body))
             .await
             .map_err(|_| ModelError::TimedOut { waited_s: self.first_token.as_secs() })??;
-        let mut reader = Reader::new(self.connection.clone(), events, limit, self.idle);
+        let mut reader = Reader::new(self.connection.clone(), events, limit, self.idle, whole);
         let Some(first) = reader.next().await.transpose()? else {
             return Ok(futures::stream::empty().boxed());
         };

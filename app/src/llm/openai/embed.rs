@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::retry::with_retries;
-use super::wire::{EmbedAnswer, EmbedBody};
+use super::wire::{EmbedAnswer, EmbedBody, usage_of};
 use crate::config::Models;
 use crate::error::Result;
 use crate::llm::{EmbedKind, Embedder, Embeddings, ModelError, SpaceSpec, estimate, unit};
@@ -119,8 +119,9 @@ impl Remote {
             }
             vectors.push(vector);
         }
-        let tokens = answer.usage.and_then(|usage| usage.prompt_tokens.or(usage.total_tokens));
-        Ok(Embeddings { vectors, tokens: u64::from(tokens.unwrap_or_default()) })
+        let usage = answer.usage.as_ref().and_then(usage_of).unwrap_or_default();
+        let tokens = if usage.prompt_tokens > 0 { usage.prompt_tokens } else { usage.total_tokens };
+        Ok(Embeddings { vectors, tokens: u64::from(tokens) })
     }
 }
 

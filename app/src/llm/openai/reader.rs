@@ -9,7 +9,7 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
-use super::wire::{Chunk, status_of_error, words_of_error};
+use super::wire::{Chunk, status_of_error, usage_of, words_of_error};
 use crate::llm::{ChatDelta, ModelError};
 
 /// Once the answer is complete only a usage count and the end mark can follow;
@@ -26,6 +26,9 @@ pub(super) struct Reader {
     limit: Duration,
     deadline: Instant,
     idle: Duration,
+    /// The whole answer's limit, and when it ends: a server that goes on
+    /// sending events without a word is not waited for for ever.
+    whole: (Duration, Instant),
     /// The provider said that the answer is complete.
     complete: bool,
     usage_seen: bool,
@@ -39,6 +42,7 @@ impl Reader {
         events: BoxStream<'static, Result<Chunk, OpenAIError>>,
         (limit, deadline): (Duration, Instant),
         idle: Duration,
+        whole: (Duration, Instant),
     ) -> Self {
         Self {
             connection,
@@ -47,6 +51,7 @@ impl Reader {
             limit,
             deadline,
             idle,
+            whole,
             complete: false,
             usage_seen: false,
             over: false,
@@ -71,8 +76,11 @@ impl Reader {
     }
 
     async fn read(&mut self) -> Result<(), ModelError> {
-        let event = timeout_at(self.deadline, self.events.next()).await;
-        let event = event.map_err(|_| ModelError::TimedOut { waited_s: self.limit.as_secs() })?;
+        let event = timeout_at(self.deadline.min(self.whole.1), self.events.next()).await;
+        let event = event.map_err(|_| self.timed_out())?;
+        if Instant::now() > self.whole.1 {
+            return Err(self.timed_out());
+        }
         match event {
             Some(Ok(chunk)) => self.take(chunk)?,
             Some(Err(error)) => return Err(self.connection.failure(error)),
@@ -82,6 +90,13 @@ impl Reader {
         self.limit = if self.complete { self.idle.min(LINGER) } else { self.idle };
         self.deadline = Instant::now() + self.limit;
         Ok(())
+    }
+
+    fn timed_out(&self) -> ModelError {
+        if Instant::now() >= self.whole.1 {
+            return ModelError::TooLong { limit_s: self.whole.0.as_secs() };
+        }
+        ModelError::TimedOut { waited_s: self.limit.as_secs() }
     }
 
     fn take(&mut self, chunk: Chunk) -> Result<(), ModelError> {
@@ -101,9 +116,10 @@ impl Reader {
         }
         // Some servers send a running count with every event: the last one counts,
         // and it is the last because nothing but the end comes after it.
-        if let Some(usage) = chunk.usage.filter(|_| self.complete && !self.usage_seen) {
+        let usage = chunk.usage.as_ref().filter(|_| self.complete && !self.usage_seen);
+        if let Some(usage) = usage.and_then(usage_of) {
             self.usage_seen = true;
-            self.ready.push_back(ChatDelta::Usage(usage.into()));
+            self.ready.push_back(ChatDelta::Usage(usage));
         }
         Ok(())
     }

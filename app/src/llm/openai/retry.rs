@@ -43,6 +43,7 @@ fn wait(error: &ModelError, tried: u32) -> Option<Duration> {
         ModelError::Refused { status, .. } if *status >= 500 => Some(pause(tried)),
         // A time-out has cost its time already.
         ModelError::TimedOut { .. }
+        | ModelError::TooLong { .. }
         | ModelError::Refused { .. }
         | ModelError::Malformed { .. }
         | ModelError::Local { .. } => None,

@@ -14,6 +14,11 @@ use super::wire::words_of;
 /// Bytes of a refusal that are read.
 const REFUSAL_BYTES: usize = 16_384;
 
+/// Bytes of one event. What is longer is no event, and would be gathered for ever.
+const EVENT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an answer that comes at once: vectors, at most 2,048 of them.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
 /// Sends a request once. async-openai's own transport would retry, would drop
 /// Retry-After, and could not tell a closed stream from a complete one.
 #[derive(Clone)]
@@ -47,25 +52,75 @@ impl tower::Service<HttpRequestFactory> for Transport {
         Box::pin(async move {
             let request = factory.build().await?;
             let response = http.execute(request).await?;
-            if !response.status().is_success() || (streams && is_json(&response)) {
+            if !response.status().is_success() || (streams && is_whole(&response)) {
                 return Err(OpenAIError::Boxed(Box::new(read_refusal(response).await)));
             }
-            Ok(if streams { with_end_mark(response) } else { response })
+            Ok(if streams { with_end_mark(response) } else { bounded(response) })
         })
     }
 }
 
 /// Makes a body that just ends fail. async-openai stops reading at `[DONE]`,
-/// so only a stream that was closed before that comes to this point.
+/// so only a stream that was closed before that comes to this point. An event
+/// without an end fails too.
 fn with_end_mark(response: Response) -> Response {
     let closed = once(async { Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)) });
-    let body = response.bytes_stream().map(|bytes| bytes.map_err(std::io::Error::other)).chain(closed);
+    let mut event = Event::default();
+    let body = response.bytes_stream().map(move |bytes| {
+        let bytes = bytes.map_err(std::io::Error::other)?;
+        if event.grows_beyond(&bytes, EVENT_BYTES_MAX) {
+            return Err(std::io::Error::other("an event without an end"));
+        }
+        Ok(bytes)
+    });
+    axum::http::Response::new(reqwest::Body::wrap_stream(body.chain(closed))).into()
+}
+
+/// Makes a body without an end fail.
+fn bounded(response: Response) -> Response {
+    let mut left = ANSWER_BYTES_MAX;
+    let body = response.bytes_stream().map(move |bytes| {
+        let bytes = bytes.map_err(std::io::Error::other)?;
+        left =
+            left.checked_sub(bytes.len()).ok_or_else(|| std::io::Error::other("an answer without an end"))?;
+        Ok::<_, std::io::Error>(bytes)
+    });
     axum::http::Response::new(reqwest::Body::wrap_stream(body)).into()
 }
 
-fn is_json(response: &Response) -> bool {
+/// The event that is being read.
+#[derive(Debug, Default)]
+struct Event {
+    bytes: usize,
+    /// The last line break ended an empty line, or nothing came since.
+    after_break: bool,
+}
+
+impl Event {
+    fn grows_beyond(&mut self, bytes: &[u8], limit: usize) -> bool {
+        for byte in bytes {
+            match byte {
+                b'\n' if self.after_break => self.bytes = 0,
+                b'\n' => self.after_break = true,
+                b'\r' => {}
+                _ => {
+                    self.after_break = false;
+                    self.bytes += 1;
+                }
+            }
+            if self.bytes > limit {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// A body of a type that is no stream of events, whatever its status says.
+fn is_whole(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.starts_with("application/json"))
+    content_type
+        .is_some_and(|value| ["application/json", "text/html"].iter().any(|whole| value.starts_with(whole)))
 }
 
 async fn read_refusal(mut response: Response) -> Refusal {

@@ -40,7 +40,8 @@ impl<'a> From<&'a ChatMessage> for Message<'a> {
 #[derive(Deserialize)]
 pub(super) struct Chunk {
     pub choices: Option<Vec<Choice>>,
-    pub usage: Option<WireUsage>,
+    /// Read by [`usage_of`]: a count that is none must not cost the answer.
+    pub usage: Option<Value>,
     pub error: Option<Value>,
 }
 
@@ -56,25 +57,24 @@ pub(super) struct Delta {
     pub content: Option<Value>,
 }
 
-/// Counts, each of which a server may leave out.
-#[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the wire format")]
-pub(super) struct WireUsage {
-    pub prompt_tokens: Option<u32>,
-    pub completion_tokens: Option<u32>,
-    pub total_tokens: Option<u32>,
-}
+/// No provider reads or writes more at once; a larger count is made up.
+const TOKENS_MAX: u64 = 100_000_000;
 
-impl From<WireUsage> for Usage {
-    fn from(usage: WireUsage) -> Self {
-        let prompt_tokens = usage.prompt_tokens.unwrap_or_default();
-        let completion_tokens = usage.completion_tokens.unwrap_or_default();
-        Self {
-            prompt_tokens,
-            completion_tokens,
-            total_tokens: usage.total_tokens.unwrap_or(prompt_tokens.saturating_add(completion_tokens)),
+/// What a provider says it counted. Counts it leaves out are none; with one
+/// that is no count at all, nothing is known.
+pub(super) fn usage_of(value: &Value) -> Option<Usage> {
+    let count = |name: &str| match value.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(count) => {
+            let count = count.as_u64().filter(|count| *count <= TOKENS_MAX)?;
+            u32::try_from(count).ok().map(Some)
         }
-    }
+    };
+    value.as_object()?;
+    let prompt_tokens = count("prompt_tokens")?.unwrap_or_default();
+    let completion_tokens = count("completion_tokens")?.unwrap_or_default();
+    let total_tokens = count("total_tokens")?.unwrap_or(prompt_tokens.saturating_add(completion_tokens));
+    Some(Usage { prompt_tokens, completion_tokens, total_tokens })
 }
 
 #[derive(Serialize)]
@@ -88,7 +88,7 @@ pub(super) struct EmbedBody<'a> {
 #[derive(Deserialize)]
 pub(super) struct EmbedAnswer {
     pub data: Vec<EmbedRow>,
-    pub usage: Option<WireUsage>,
+    pub usage: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +102,8 @@ pub(super) struct EmbedRow {
 pub(super) fn words_of(body: &str) -> String {
     match serde_json::from_str::<Value>(body) {
         Ok(value) => words_of_error(&value),
+        // A proxy's page says nothing that fits here.
+        Err(_) if body.trim_start().starts_with('<') => "an HTML page".to_owned(),
         Err(_) => body.trim().to_owned(),
     }
 }

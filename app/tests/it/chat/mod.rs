@@ -2,6 +2,7 @@
 
 mod citations;
 mod durability;
+mod failures;
 mod retrieval;
 mod turn;
 

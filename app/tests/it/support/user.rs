@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::response::{SseEvent, TestResponse};
 
 /// Paths that do not lie below the API's base.
-const WHOLE: [&str; 5] = ["/api/", "/health", "/docs", "/openapi", "/setup"];
+const WHOLE: [&str; 6] = ["/api/", "/health", "/docs", "/openapi", "/setup", "/metrics"];
 
 /// A user of the application under test.
 #[derive(Clone)]
@@ -38,6 +38,11 @@ impl TestUser {
     /// The same router with another access token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same user at another replica.
+    pub(crate) fn on_replica(&self, router: Router) -> Self {
+        Self { router, ..self.clone() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> TestResponse {

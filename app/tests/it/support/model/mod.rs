@@ -163,7 +163,13 @@ async fn chat(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, byte
         event
     });
     let hang = stream::pending().take(usize::from(script.end == End::Hang));
-    let body = Body::from_stream(events.chain(hang));
+    let wordless = stream::repeat_with(|| Ok(Bytes::from_static(b"data: {\"choices\": []}\n\n")))
+        .then(|event| async move {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            event
+        })
+        .take(if script.end == End::Endless { usize::MAX } else { 0 });
+    let body = Body::from_stream(events.chain(wordless).chain(hang));
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 

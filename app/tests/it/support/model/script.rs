@@ -17,6 +17,7 @@ pub(crate) struct Script {
     pub(super) end: End,
     pub(super) refuses: Option<&'static str>,
     pub(super) dimensions: Option<usize>,
+    pub(super) content_type: &'static str,
 }
 
 /// How a streamed answer ends.
@@ -36,6 +37,10 @@ pub(crate) enum End {
     Error,
     /// Nothing more, and the connection stays open.
     Hang,
+    /// Events without a word, for ever.
+    Endless,
+    /// A complete end with this usage, whatever it is.
+    Usage(&'static str),
 }
 
 impl Script {
@@ -52,6 +57,7 @@ impl Script {
             end: End::Complete,
             refuses: None,
             dimensions: None,
+            content_type: "application/json",
         }
     }
 
@@ -64,6 +70,11 @@ impl Script {
     /// Answers with this body.
     pub(crate) fn raw(status: u16, body: impl Into<String>) -> Self {
         Self { status, body: Some(body.into()), ..Self::reply([""; 0]) }
+    }
+
+    /// What the body given to `raw` says it is.
+    pub(crate) fn content_type(self, content_type: &'static str) -> Self {
+        Self { content_type, ..self }
     }
 
     /// Takes the request and never answers.

@@ -45,7 +45,12 @@ pub(super) fn events(script: &Script, asked: bool) -> Vec<(Duration, Event)> {
         End::Garbage => last("<html>not json".to_owned()),
         End::Error => last(json!({"error": {"message": "scripted failure", "code": 503}}).to_string()),
         End::Cut => events.push((Duration::ZERO, Err(std::io::Error::other("cut")))),
-        End::Hang => {}
+        End::Usage(usage) => {
+            last(chunk(json!({}), json!("stop")));
+            last(format!("{{\"choices\": [], \"usage\": {usage}}}"));
+            last("[DONE]".to_owned());
+        }
+        End::Hang | End::Endless => {}
     }
     events
 }
@@ -66,7 +71,7 @@ pub(super) fn refusal(script: &Script, body: &Value) -> Option<Response> {
     }
     let text = script.body.clone()?;
     let mut response =
-        Response::builder().status(script.status).header(header::CONTENT_TYPE, "application/json");
+        Response::builder().status(script.status).header(header::CONTENT_TYPE, script.content_type);
     if let Some(seconds) = script.retry_after_s {
         response = response.header(header::RETRY_AFTER, seconds);
     }

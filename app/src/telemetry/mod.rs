@@ -1,6 +1,10 @@
 //! Logs: JSON for machines, pretty for people. Spans carry the request id.
+//! And the counters behind `/metrics`.
+
+pub mod metrics;
 
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
@@ -34,7 +38,17 @@ pub fn start(settings: &Telemetry) -> Result<()> {
             .with_writer(std::io::stderr);
         registry.with(layer).try_init()
     };
-    result.map_err(|error| Error::startup(format!("logging cannot start: {error}"), "report this"))
+    result.map_err(|error| Error::startup(format!("logging cannot start: {error}"), "report this"))?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Names the place. The words of a panic are shown only when they stand in the
+/// code as they are: what is formatted into them can be somebody's secret.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let words = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(words withheld)");
+    let at = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(target: "tandem::panic", at, words, "panicked");
 }
 
 /// A bare level quietens the libraries: their lines can hold SQL text, and
