@@ -51,7 +51,7 @@ pub(super) fn ranges(files: &Files) -> [(&'static str, u64, u64, u64); 9] {
         ("files.upload_timeout_s", files.upload_timeout_s, 1, 3600),
         ("files.characters", files.characters as u64, 1, 100_000_000),
         ("files.pages", files.pages as u64, 1, 1_000_000),
-        ("files.memory_bytes", files.memory_bytes, 256 << 20, 64 << 30),
+        ("files.memory_bytes", files.memory_bytes, 512 << 20, 64 << 30),
         ("files.cpu_s", files.cpu_s, 1, 3600),
         ("files.wall_s", files.wall_s, 1, 3600),
         ("files.parsers", files.parsers as u64, 1, 256),

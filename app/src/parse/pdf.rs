@@ -7,12 +7,16 @@ use pdf_extract::{Document as Pdf, Error, output_doc, output_doc_page};
 use super::layout::Layout;
 use super::{Document, Limits, Refused};
 
+/// Most bytes of operators on a page; a page of prose has a few thousand.
+const PAGE_BYTES_MAX: usize = 32 << 20;
+
 pub(super) fn read(bytes: &[u8], limits: Limits) -> Result<Document, Refused> {
     let pdf = open(bytes)?;
     let pages = pdf.page_iter().take(limits.pages + 1).count();
     if pages > limits.pages {
         return Err(Refused::because(format!("the PDF has more than {} pages", limits.pages)));
     }
+    bounded_pages(&pdf)?;
     let mut layout = Layout::new(limits);
     // The library takes fonts and content as the standard has them and panics
     // where they are not; such a page is read in a simpler way.
@@ -22,6 +26,20 @@ pub(super) fn read(bytes: &[u8], limits: Limits) -> Result<Document, Refused> {
     }
     let (text, pages) = layout.finish();
     Ok(Document { title: None, text, pages: Some(pages) })
+}
+
+/// Refuses pages that are huge when they are unpacked. The library takes a page
+/// that hits the memory limit for one that ends there, so this looks first.
+fn bounded_pages(pdf: &Pdf) -> Result<(), Refused> {
+    for (page, number) in pdf.page_iter().zip(1..) {
+        if pdf.get_page_content(page).is_ok_and(|content| content.len() > PAGE_BYTES_MAX) {
+            let most = PAGE_BYTES_MAX >> 20;
+            return Err(Refused::because(format!(
+                "page {number} of the PDF takes more than {most} MB of memory"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn open(bytes: &[u8]) -> Result<Pdf, Refused> {
