@@ -87,6 +87,7 @@ fn target(url: &str) -> Result<(&str, &str)> {
 
 fn requests(options: &Options) -> Result<Vec<Vec<u8>>> {
     let (host, path) = target(&options.url)?;
+    #[expect(clippy::disallowed_methods, reason = "a token on the command line would be seen by everybody")]
     let token = std::env::var("LOAD_TOKEN").unwrap_or_default();
     let bearer = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     let accept = if options.first.is_some() { "text/event-stream" } else { "application/json" };

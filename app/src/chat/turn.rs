@@ -196,14 +196,11 @@ async fn remember(turn: &Turn) -> Option<Remembered> {
     let said_in = Said { conversation_id: turn.conversation_id, message_id: turn.user_message_id };
     let saved = crate::memory::remember(&turn.state, &turn.user, &fact, said_in);
     let deadline = turn.state.settings.chat.retrieval_deadline();
-    let id = match tokio::time::timeout(deadline, saved).await {
-        Ok(Ok(id)) => Some(id.0),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "a memory could not be stored");
-            None
-        }
-        Err(_) => None,
-    };
+    let saved = tokio::time::timeout(deadline, saved).await.ok();
+    if let Some(Err(error)) = &saved {
+        tracing::warn!(%error, "a memory could not be stored");
+    }
+    let id = saved.and_then(Result::ok).map(|id| id.0);
     Some(Remembered { fact, id })
 }
 

@@ -45,7 +45,7 @@ fn tight(facts: &Facts, wanted: i64, sum: &str) -> Option<Refusal> {
     let mut limits = format!("max_connections {max}, {reserved} of them reserved");
     for (what, limit) in [("role", of_role), ("database", of_database)] {
         if let Some(limit) = limit {
-            limits.push_str(&format!(", {limit} for this {what}"));
+            limits = format!("{limits}, {limit} for this {what}");
         }
     }
     Some((

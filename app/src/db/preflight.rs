@@ -123,7 +123,6 @@ pub(super) fn vector_refusal(database: &str, vector: &Vector) -> Option<Refusal>
                 format!("run there: ALTER DATABASE \"{database}\" SET search_path = public, \"{schema}\";"),
             ))
         }
-        (Some(_), _) => None,
         (None, None) => Some((
             format!(
                 "the server of database \"{database}\" does not offer the vector extension, which the ai schema needs"
@@ -136,7 +135,7 @@ pub(super) fn vector_refusal(database: &str, vector: &Vector) -> Option<Refusal>
             ),
             format!("{INSTALL}, then start again"),
         )),
-        (None, Some(_)) => None,
+        (Some(_), _) | (None, Some(_)) => None,
     }
 }
 

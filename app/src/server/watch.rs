@@ -12,17 +12,17 @@ const EVERY: Duration = Duration::from_secs(5);
 pub(super) async fn databases(state: AppState) {
     let (mut core, mut ai) = (true, true);
     while state.shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-        core = look("core", state.core.why_away().await, &state.core.describe(), core);
+        core = look("core", state.core.why_away().await.as_deref(), &state.core.describe(), core);
         // With one database it is core; one that is closed is asked for by others.
         if state.mode != Mode::Single && !state.ai.is_closed() {
-            ai = look("ai", state.ai.why_away().await, &state.ai.describe(), ai);
+            ai = look("ai", state.ai.why_away().await.as_deref(), &state.ai.describe(), ai);
         }
     }
 }
 
 /// Whether it answers now.
-fn look(database: &str, away: Option<String>, at: &str, answered: bool) -> bool {
-    match &away {
+fn look(database: &str, away: Option<&str>, at: &str, answered: bool) -> bool {
+    match away {
         Some(reason) if answered => tracing::error!(database, at, reason, "a database does not answer"),
         None if !answered => tracing::info!(database, at, "a database answers again"),
         _ => {}

@@ -6,7 +6,7 @@ use tandem::admin::links::{self, Options, Report, Verdict};
 use tandem::auth;
 use uuid::Uuid;
 
-use crate::outbox::{count, count_of};
+use crate::outbox::{count, count_of, patient};
 use crate::process::tandem as program;
 use crate::support::TestApp;
 use crate::support::user::TestUser;
@@ -72,7 +72,7 @@ const ONE_OF_EACH: [(&str, &str, u64); 4] = [
 
 #[tokio::test]
 async fn orphans_of_both_databases_are_quarantined_a_week_and_repaired() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     let user = orphaned(&app).await;
     let report = check(&app, true).await;
     assert_eq!((report.verdict, orphans(&report)), (Verdict::Orphans, ONE_OF_EACH.to_vec()));
@@ -99,7 +99,7 @@ async fn orphans_of_both_databases_are_quarantined_a_week_and_repaired() {
 
 #[tokio::test]
 async fn rows_of_an_account_that_vanished_are_found() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     let user = orphaned(&app).await;
     app.core().execute_unprepared(&format!("DELETE FROM users WHERE id = '{}'", user.id)).await.unwrap();
     let report = links::check(&app.state, Options { repair: true, limit: Some(10) }).await.unwrap();
@@ -121,7 +121,7 @@ async fn rows_of_an_account_that_vanished_are_found() {
 
 #[tokio::test]
 async fn a_row_that_is_no_orphan_any_more_leaves_quarantine() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     orphaned(&app).await;
     check(&app, true).await;
     let owner = app.user().await;
@@ -135,7 +135,7 @@ async fn a_row_that_is_no_orphan_any_more_leaves_quarantine() {
 
 #[tokio::test]
 async fn too_many_orphans_of_a_table_stop_everything() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     orphaned(&app).await;
     check(&app, true).await;
     a_week_later(&app).await;
@@ -154,12 +154,10 @@ async fn too_many_orphans_of_a_table_stop_everything() {
         (4, 2)
     );
     // One percent of a larger table is no alarm.
-    let more = format!(
-        "INSERT INTO ai_memories (id, owner_id, scope, content, content_hash, origin)
+    let more = "INSERT INTO ai_memories (id, owner_id, scope, content, content_hash, origin)
          SELECT gen_random_uuid(), owner_id, 'user', 'whole', '', 'user'
-           FROM generate_series(1, 2500), (SELECT owner_id FROM ai_memories WHERE content = 'I own gold.') AS owner"
-    );
-    app.ai().execute_unprepared(&more).await.unwrap();
+           FROM generate_series(1, 2500), (SELECT owner_id FROM ai_memories WHERE content = 'I own gold.') AS owner";
+    app.ai().execute_unprepared(more).await.unwrap();
     let report = check(&app, true).await;
     assert_eq!(report.verdict, Verdict::Orphans, "{report:?}");
     let memories = report.links.iter().find(|link| link.table == "ai_memories").unwrap();
@@ -168,7 +166,7 @@ async fn too_many_orphans_of_a_table_stop_everything() {
 
 #[tokio::test]
 async fn the_command_counts_and_says_by_its_exit_code_what_it_found() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     let env = app.urls.env();
     let doctor = |arguments: &[&str]| {
         let arguments: Vec<&str> = ["doctor", "links"].iter().chain(arguments).copied().collect();
@@ -200,7 +198,7 @@ async fn the_command_counts_and_says_by_its_exit_code_what_it_found() {
 
 #[tokio::test]
 async fn one_replica_checks_a_night() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     // The first time there is nothing to check yet.
     assert_eq!(links::nightly(&app.state).await.unwrap(), 0);
     let reports = "SELECT count(*) FROM settings WHERE key = 'links.report'";
@@ -219,7 +217,7 @@ async fn one_replica_checks_a_night() {
 
 #[tokio::test]
 async fn what_events_delete_leaves_no_orphans() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     let user = orphaned(&app).await;
     check(&app, true).await;
     a_week_later(&app).await;

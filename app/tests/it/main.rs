@@ -10,6 +10,11 @@
     reason = "what production code must not do (spawn, read the clock or the environment) is what tests are made of"
 )]
 #![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that is skipped says why, one that is random its seed"
+)]
+#![expect(
     clippy::format_collect,
     clippy::needless_pass_by_value,
     clippy::zombie_processes,

@@ -239,7 +239,7 @@ pub(super) async fn queues(report: &mut Report, core: &mut PgConnection) {
     .context("counting jobs");
     match report.made("core.jobs", jobs) {
         Some((waiting, 0)) => {
-            report.ok("core.jobs", format!("{waiting} waiting or running, none failed in a day"))
+            report.ok("core.jobs", format!("{waiting} waiting or running, none failed in a day"));
         }
         Some((waiting, failed)) => report.warn(
             "core.jobs",
@@ -257,7 +257,7 @@ pub(super) async fn queues(report: &mut Report, core: &mut PgConnection) {
     .context("counting events");
     match report.made("core.outbox", events) {
         Some((waiting, 0)) => {
-            report.ok("core.outbox", format!("{waiting} events wait for ai, none was given up"))
+            report.ok("core.outbox", format!("{waiting} events wait for ai, none was given up"));
         }
         Some((waiting, dead)) => report.warn(
             "core.outbox",

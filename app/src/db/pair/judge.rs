@@ -136,6 +136,7 @@ mod tests {
         Side { database: "db".to_owned(), migrated: record.is_some(), record, changed_at: None }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a side has a record or none")]
     fn record(id: u128, mode: PairMode, epoch: i64) -> Option<Record> {
         Some(Record { id: Uuid::from_u128(id), mode, epoch, acked: 0 })
     }

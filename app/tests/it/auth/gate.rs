@@ -48,6 +48,6 @@ async fn only_a_bearer_token_opens_the_door() {
 async fn a_wrong_method_is_told_only_to_users() {
     let app = TestApp::start().await;
     let user = app.user().await;
-    user.delete("/auth/me").await.expect_problem(405, "method_not_allowed");
-    app.anonymous().delete("/auth/me").await.expect_problem(401, "missing_token");
+    user.put("/auth/me", json!({})).await.expect_problem(405, "method_not_allowed");
+    app.anonymous().put("/auth/me", json!({})).await.expect_problem(401, "missing_token");
 }

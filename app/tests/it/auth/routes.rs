@@ -251,7 +251,7 @@ async fn an_api_key_opens_only_what_its_scopes_name() {
     for operation in closed() {
         let Some(scope) = scope_of(&operation) else {
             let answer = operation.ask(&all).await;
-            if operation.template.ends_with("/auth/me") {
+            if operation.method == Method::GET && operation.template.ends_with("/auth/me") {
                 answer.expect(200);
             } else {
                 assert_eq!(answer.status, 403, "{operation:?}: {}", answer.body);

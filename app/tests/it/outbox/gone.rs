@@ -5,14 +5,14 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use super::{count, id_of, source, state, waiting};
+use super::{count, id_of, patient, source, state, waiting};
 use crate::chat::{eventually, with_model};
 use crate::support::TestApp;
 use crate::support::model::{ModelServer, Script};
 
 #[tokio::test]
 async fn a_deleted_source_leaves_answers_citations_and_logs() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     let user = app.user().await;
     let id = source(&app, &user, "Goldbook", "Gold is a precious metal.").await;
     let conversation = user.conversation().await;
@@ -59,7 +59,11 @@ async fn a_source_deleted_while_it_is_cited_is_not_quoted() {
 
 #[tokio::test]
 async fn a_late_deletion_empties_old_citations_and_spares_new_ones() {
-    let app = TestApp::with().env("TANDEM__DATABASE__AI_WAIT_MS", 500).start().await;
+    let app = TestApp::with()
+        .env("TANDEM__DATABASE__AI_WAIT_MS", 500)
+        .env("TANDEM__CHAT__RETRIEVAL_DEADLINE_MS", 20_000)
+        .start()
+        .await;
     let user = app.user().await;
     let id = source(&app, &user, "Goldbook", "Gold is a precious metal.").await;
     let conversation = user.conversation().await;
@@ -77,7 +81,7 @@ async fn a_late_deletion_empties_old_citations_and_spares_new_ones() {
 
 #[tokio::test]
 async fn a_deleted_conversation_takes_its_votes_and_leaves_what_it_was_told() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     let user = app.user().await;
     let conversation = user.conversation().await;
     let answer = user.ask(&conversation, "Please remember that I drink green tea").await.expect(200);
@@ -115,7 +119,7 @@ async fn one_database_is_no_exception() {
 
 #[tokio::test]
 async fn a_vote_that_races_the_end_of_its_conversation_leaves_nothing() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     let user = app.user().await;
     for _ in 0..15 {
         let conversation = user.conversation().await;
@@ -131,7 +135,7 @@ async fn a_vote_that_races_the_end_of_its_conversation_leaves_nothing() {
 
 #[tokio::test]
 async fn deleted_memories_leave_the_logs_too() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     let user = app.user().await;
     let tea = state(&user, "I drink green tea every morning.").await;
     state(&user, "I drink black coffee every evening.").await;
@@ -150,7 +154,7 @@ async fn deleted_memories_leave_the_logs_too() {
 
 #[tokio::test]
 async fn what_is_replaced_while_its_deletion_waits_stays() {
-    let app = TestApp::start().await;
+    let app = patient().await;
     let user = app.user().await;
     let id = source(&app, &user, "gold", "Gold is a precious metal.").await;
     // The deletion is under way in another process, and comes late.

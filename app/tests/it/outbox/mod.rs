@@ -12,6 +12,12 @@ use tandem::db::{CoreDb, CoreTx};
 use crate::support::TestApp;
 use crate::support::user::TestUser;
 
+/// An application that looks for what an answer may rest on until it is found,
+/// however loaded the machine.
+pub(crate) async fn patient() -> TestApp {
+    TestApp::with().env("TANDEM__CHAT__RETRIEVAL_DEADLINE_MS", 20_000).start().await
+}
+
 /// One number out of a database.
 pub(crate) async fn count(connection: &impl ConnectionTrait, sql: &str) -> i64 {
     count_of(connection, sql, []).await

@@ -75,8 +75,8 @@ async fn eight_parallel_refreshes_on_three_processes_have_one_successor() {
 /// The token a process prints while there is no administrator.
 fn setup_token(replica: &Serving) -> Option<String> {
     let log = replica.log();
-    let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    events.filter_map(|event| event["setup_token"].as_str().map(str::to_owned)).next()
+    let mut events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.find_map(|event| event["setup_token"].as_str().map(str::to_owned))
 }
 
 #[tokio::test(flavor = "multi_thread")]

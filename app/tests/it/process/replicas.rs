@@ -61,8 +61,8 @@ async fn start_together(layout: Layout) {
 async fn assert_history(urls: &Urls) {
     let core = &urls.core;
     let ai = urls.ai.as_ref().unwrap_or(core);
-    let core_steps = migration_core::Migrator::migrations().len() as i64;
-    let ai_steps = migration_ai::Migrator::migrations().len() as i64;
+    let core_steps = i64::try_from(migration_core::Migrator::migrations().len()).unwrap();
+    let ai_steps = i64::try_from(migration_ai::Migrator::migrations().len()).unwrap();
     assert_eq!(count(core, "SELECT count(*) FROM core_migrations").await, core_steps);
     assert_eq!(count(core, "SELECT count(DISTINCT version) FROM core_migrations").await, core_steps);
     assert_eq!(count(ai, "SELECT count(*) FROM ai_migrations").await, ai_steps);
