@@ -191,16 +191,18 @@ impl Alone {
     }
 
     /// A command line as it is written. What differs from the file's environment
-    /// is where things are here: the databases, the folders, a free port.
+    /// is where things are here: the databases, the folders, a free port of the
+    /// loopback interface.
     fn command(&self, line: &[String], env: &Env, urls: Option<&Env>) -> Command {
         let mut command = Command::new(&line[0]);
         if line[0] == "tandem" {
             command = Command::new(self.path("bin/tandem"));
         }
-        command.args(&line[1..]).env_clear().envs(env).current_dir(self.path("data"));
+        let here = |argument: &String| argument.replace("HOST=0.0.0.0", "HOST=127.0.0.1");
+        command.args(line[1..].iter().map(here)).env_clear().envs(env).current_dir(self.path("data"));
         command.env("PATH", format!("{}:/usr/bin:/bin", self.path("bin").display()));
         command.env("TANDEM_CACHE_DIR", postgres::cache_dir().canonicalize().unwrap());
-        command.env("DATA_DIR", self.path("data")).env("PORT", "0");
+        command.env("DATA_DIR", self.path("data")).env("HOST", "127.0.0.1").env("PORT", "0");
         for name in ["DATABASE_URL", "AI_DATABASE_URL"] {
             command.env_remove(name);
         }
@@ -212,8 +214,7 @@ impl Alone {
 
     async fn is_ready(&self, line: &[String], env: &Env, urls: Option<&Env>, mode: &str) {
         let server = Serving::start_with(&mut self.command(line, env, urls));
-        // Reached as somebody on this machine would.
-        let base = server.base.replace("0.0.0.0", "127.0.0.1");
+        let base = &server.base;
         let ready = reqwest::get(format!("{base}/health/ready")).await.unwrap();
         assert_eq!(ready.status(), 200);
         let body: Value = ready.json().await.unwrap();
