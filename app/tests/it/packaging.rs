@@ -214,7 +214,7 @@ impl Alone {
 
     async fn is_ready(&self, line: &[String], env: &Env, urls: Option<&Env>, mode: &str) {
         let server = Serving::start_with(&mut self.command(line, env, urls));
-        let base = &server.base;
+        let base = server.base.clone();
         let ready = reqwest::get(format!("{base}/health/ready")).await.unwrap();
         assert_eq!(ready.status(), 200);
         let body: Value = ready.json().await.unwrap();
