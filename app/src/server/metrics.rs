@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::db::{CoreDb, PoolState};
 use crate::error::{Error, Result};
+use crate::jobs::outbox;
 use crate::state::AppState;
 use crate::telemetry::metrics::{MEDIA_TYPE, Metrics};
 
@@ -90,25 +91,8 @@ async fn count_queues(metrics: &Metrics, core: &CoreDb) -> Result<()> {
     for row in core.query_all_raw(statement).await? {
         metrics.queue("jobs", &row.try_get::<String>("", "state")?, row.try_get("", "rows")?);
     }
-    count_outbox(metrics, core).await
-}
-
-/// Where the schema has an outbox.
-async fn count_outbox(metrics: &Metrics, core: &CoreDb) -> Result<()> {
-    let there = "SELECT to_regclass('outbox') IS NOT NULL AS there";
-    let there = core.query_one_raw(Statement::from_string(DbBackend::Postgres, there)).await?;
-    if !there.map(|row| row.try_get::<bool>("", "there")).transpose()?.unwrap_or(false) {
-        return Ok(());
-    }
-    let statement = Statement::from_string(
-        DbBackend::Postgres,
-        "SELECT (SELECT count(*) FROM outbox WHERE delivered_at IS NULL AND dead_at IS NULL) AS pending,
-                (SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL) AS dead",
-    );
-    if let Some(row) = core.query_one_raw(statement).await? {
-        for state in ["pending", "dead"] {
-            metrics.queue("outbox", state, row.try_get("", state)?);
-        }
-    }
+    let outbox = outbox::counts(core).await?;
+    metrics.queue("outbox", "pending", outbox.pending);
+    metrics.queue("outbox", "dead", outbox.dead);
     Ok(())
 }
