@@ -1,6 +1,7 @@
 //! `/metrics`: who may read it, and what it says.
 
 use axum::http::Method;
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::chat::with_model;
@@ -55,6 +56,10 @@ async fn metrics_count_requests_turns_pools_and_jobs_without_raw_paths() {
     user.get(&format!("/knowledge/sources/{}", uuid::Uuid::now_v7())).await.expect(404);
     user.request(Method::from_bytes(b"STRANGE").unwrap(), "/auth/me", None, &[]).await.expect(405);
     user.post("/knowledge/sources", json!({ "title": "One", "text": "Waits." })).await.expect(202);
+    let events = "INSERT INTO outbox (id, aggregate_type, aggregate_id, kind, dead_at)
+                  SELECT gen_random_uuid(), 'source', gen_random_uuid(), 'source.deleted', CASE WHEN n = 1 THEN now() END
+                    FROM generate_series(1, 3) AS n";
+    app.core().execute_unprepared(events).await.unwrap();
 
     let base = app.serve().await;
     let answer = reqwest::get(format!("{base}/metrics")).await.unwrap();
@@ -71,6 +76,8 @@ async fn metrics_count_requests_turns_pools_and_jobs_without_raw_paths() {
         "tandem_db_connections{database=\"core\",state=\"max\"} 8",
         "tandem_db_connections{database=\"ai\",state=\"max\"} 6",
         "tandem_queue_length{queue=\"jobs\",state=\"queued\"} 1",
+        "tandem_queue_length{queue=\"outbox\",state=\"pending\"} 2",
+        "tandem_queue_length{queue=\"outbox\",state=\"dead\"} 1",
         "# EOF",
     ] {
         assert!(text.lines().any(|given| given == line), "no line {line} in:\n{text}");
