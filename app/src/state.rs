@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
+use crate::db::journal::Journal;
 use crate::db::{AiDb, CoreDb, Databases, LargeFilters, Mode, settings};
 use crate::error::{Context, Result};
 use crate::jobs::outbox::{self, Outbox};
@@ -34,6 +35,8 @@ pub struct AppState {
     pub models: LanguageModels,
     /// What ai has to learn of core.
     pub outbox: Outbox,
+    /// Where running turns store their events.
+    pub journal: Journal,
     /// Signs tokens; the same on every replica.
     pub signing_key: Arc<SecretSlice<u8>>,
     /// How many files are received and parsed at once.
@@ -65,6 +68,7 @@ impl AppState {
         let (core, ai) = (databases.core.clone(), databases.ai.clone());
         let outbox = Outbox::new(core, ai, events, lease, tasks.clone());
         let slots = Slots::new(&settings.files);
+        let journal = Journal::start(&databases.core);
         Ok(Self {
             settings,
             core: databases.core.clone(),
@@ -72,6 +76,7 @@ impl AppState {
             mode: databases.mode,
             models,
             outbox,
+            journal,
             signing_key,
             slots,
             live: LiveLogs::default(),

@@ -13,8 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::queries;
-use crate::db::CoreDb;
+use crate::db::journal::{Append, Journal, Line};
 use crate::error::{Error, Result};
 use crate::web::live::{Entry, Writer};
 
@@ -24,7 +23,7 @@ pub(super) const FLUSH_EVERY: Duration = Duration::from_millis(50);
 /// The log of one turn.
 #[derive(Debug)]
 pub(super) struct TurnLog {
-    core: CoreDb,
+    journal: Journal,
     message_id: MessageId,
     lease_owner: Uuid,
     writer: Writer,
@@ -37,9 +36,14 @@ pub(super) struct TurnLog {
 }
 
 impl TurnLog {
-    pub(super) fn new(core: CoreDb, message_id: MessageId, lease_owner: Uuid, writer: Writer) -> Self {
+    pub(super) fn new(
+        journal: Journal,
+        message_id: MessageId,
+        lease_owner: Uuid,
+        writer: Writer,
+    ) -> Self {
         Self {
-            core,
+            journal,
             message_id,
             lease_owner,
             writer,
@@ -80,7 +84,7 @@ impl TurnLog {
             return Ok(());
         }
         self.flushed_at = Some(Instant::now());
-        if !queries::append_events(&self.core, self.message_id, self.lease_owner, &entries).await? {
+        if !self.journal.append(self.lines(&entries)).await? {
             return Err(lease_lost());
         }
         self.writer.append(entries);
@@ -99,6 +103,17 @@ impl TurnLog {
                 Entry { seq, event: event.to_owned(), data: Arc::new(data) }
             })
             .collect()
+    }
+
+    /// Entries as they are stored.
+    pub(super) fn lines(&self, entries: &[Entry]) -> Append {
+        let line =
+            |entry: &Entry| Line { seq: entry.seq, event: entry.event.clone(), data: entry.data.to_string() };
+        Append {
+            message_id: self.message_id.0,
+            lease_owner: self.lease_owner,
+            lines: entries.iter().map(line).collect(),
+        }
     }
 
     /// Sends entries that are stored by now.

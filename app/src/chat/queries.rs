@@ -110,29 +110,6 @@ pub(super) async fn prolong(
     Ok(prolonged == 1)
 }
 
-/// Stores events. False: the lease is lost, nothing was stored.
-pub(super) async fn append_events(
-    core: &impl CoreConn,
-    id: MessageId,
-    lease_owner: Uuid,
-    entries: &[Entry],
-) -> Result<bool> {
-    let seqs: Vec<i32> = entries.iter().map(|entry| entry.seq).collect();
-    let names: Vec<String> = entries.iter().map(|entry| entry.event.clone()).collect();
-    let data: Vec<String> = entries.iter().map(|entry| entry.data.to_string()).collect();
-    let stored = execute(
-        core,
-        "INSERT INTO message_events (message_id, seq, event, data)
-         SELECT $1, entry.seq, entry.event, entry.data::jsonb
-           FROM unnest($3::int4[], $4::text[], $5::text[]) AS entry (seq, event, data)
-          WHERE EXISTS (SELECT 1 FROM messages
-                         WHERE id = $1 AND lease_owner = $2 AND status = 'streaming' AND lease_expires_at > now())",
-        vec![id.0.into(), lease_owner.into(), seqs.into(), names.into(), data.into()],
-    )
-    .await?;
-    Ok(stored == entries.len() as u64)
-}
-
 /// How far a message is, and whether its lease is alive.
 pub(super) async fn standing(core: &impl CoreConn, id: MessageId) -> Result<Option<(message::Status, bool)>> {
     let found = message::Entity::find_by_id(id)

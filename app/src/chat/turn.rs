@@ -19,6 +19,7 @@ use super::retrieve::{self, Retrieved};
 use super::{citations, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
+use crate::db::journal;
 use crate::error::{CanFail, Error, Result};
 use crate::llm::{ChatDelta, ChatStream, Usage};
 use crate::memory::Said;
@@ -59,7 +60,7 @@ struct Draft {
 
 /// Runs the turn to its end, under its lease.
 pub(super) async fn run(turn: Turn, writer: Writer) {
-    let log = TurnLog::new(turn.state.core.clone(), turn.assistant_message_id, turn.lease_owner, writer);
+    let log = TurnLog::new(turn.state.journal.clone(), turn.assistant_message_id, turn.lease_owner, writer);
     let work = write(&turn, log);
     let life = Duration::from_secs(turn.state.settings.chat.lease_s);
     let lost = lease::keep(&turn.state.core, turn.assistant_message_id, turn.lease_owner, life);
@@ -244,7 +245,7 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
     let entries = log.take();
     let tx = turn.state.core.begin().await?;
     let id = turn.assistant_message_id;
-    let held = queries::append_events(&tx, id, turn.lease_owner, &entries).await?
+    let held = journal::append_in(&tx, &log.lines(&entries)).await?
         && queries::finish(&tx, id, turn.lease_owner, &ending).await?;
     if !held {
         return Err(lease_lost());

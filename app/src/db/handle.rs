@@ -8,13 +8,14 @@ use std::time::Duration;
 use sea_orm::sqlx::postgres::PgPoolOptions;
 use sea_orm::sqlx::{self, PgPool};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    SqlxPostgresConnector, Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, SqlxPostgresConnector,
+    Statement,
 };
 
 use tokio::sync::OnceCell;
 
 use super::reach::Roles;
+use super::tx::Tx;
 use super::{lock, session, url};
 use crate::error::Result;
 
@@ -39,13 +40,6 @@ pub struct Db<M> {
     pub(super) wait: Duration,
     /// Nobody gets a transaction on an ai database that was never compared with core.
     pub(super) is_closed: Arc<AtomicBool>,
-    marker: PhantomData<M>,
-}
-
-/// A transaction on the database `M`. Dropped without [`Tx::commit`], it rolls back.
-#[derive(Debug)]
-pub struct Tx<M> {
-    transaction: DatabaseTransaction,
     marker: PhantomData<M>,
 }
 
@@ -103,7 +97,7 @@ impl<M: Send + Sync> Db<M> {
     }
 
     pub(super) async fn begin_plain(&self) -> Result<Tx<M>> {
-        Ok(Tx { transaction: self.connection.begin().await?, marker: PhantomData })
+        Ok(Tx::begin(self.pool(), "").await?)
     }
 
     /// Answers whether the database answers.
@@ -173,39 +167,25 @@ impl CoreDb {
     }
 }
 
-impl<M: Send + Sync> Tx<M> {
-    /// Makes everything done in it last.
-    pub async fn commit(self) -> Result<()> {
-        Ok(self.transaction.commit().await?)
+#[sea_orm_migration::async_trait::async_trait]
+impl ConnectionTrait for CoreDb {
+    fn get_database_backend(&self) -> DbBackend {
+        self.connection.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.connection.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.connection.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.connection.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.connection.query_all_raw(statement).await
     }
 }
-
-macro_rules! delegate_connection {
-    ([$($generic:tt)*] $type:ty, $field:ident) => {
-        #[sea_orm_migration::async_trait::async_trait]
-        impl $($generic)* ConnectionTrait for $type {
-            fn get_database_backend(&self) -> DbBackend {
-                self.$field.get_database_backend()
-            }
-
-            async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-                self.$field.execute_raw(statement).await
-            }
-
-            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-                self.$field.execute_unprepared(sql).await
-            }
-
-            async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-                self.$field.query_one_raw(statement).await
-            }
-
-            async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-                self.$field.query_all_raw(statement).await
-            }
-        }
-    };
-}
-
-delegate_connection!([] CoreDb, connection);
-delegate_connection!([<M: Send + Sync>] Tx<M>, transaction);

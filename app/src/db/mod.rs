@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod embedded;
 mod facts;
 mod handle;
+pub mod journal;
 mod large;
 mod lock;
 pub mod migrate;
@@ -22,6 +23,7 @@ mod session;
 pub mod settings;
 pub mod space;
 pub mod tables;
+mod tx;
 mod url;
 pub mod vector;
 

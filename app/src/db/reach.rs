@@ -15,6 +15,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use uuid::Uuid;
 
 use super::handle::{AiDb, AiTx};
+use super::tx::Tx;
 use crate::error::{Error, Result};
 
 /// Requests act as this role when the login bypasses row security.
@@ -114,7 +115,7 @@ impl AiDb {
         if self.is_closed() {
             return Err(self.unavailable(None));
         }
-        match tokio::time::timeout(self.wait, self.begin_with(role, settings)).await {
+        match tokio::time::timeout(self.wait, self.begin_again(role, settings)).await {
             Ok(Ok(transaction)) => Ok(transaction),
             Ok(Err(error)) if error.is_outage() => Err(self.unavailable(Some(error))),
             Ok(Err(error)) => Err(error),
@@ -134,15 +135,28 @@ impl AiDb {
         Error::Unavailable { code, detail: detail.to_owned(), source: source.map(Into::into) }
     }
 
+    /// A connection that was cut while it waited in the pool shows only when it
+    /// is used; nothing was done on it, so another one is tried, once.
+    async fn begin_again(&self, role: &str, settings: &str) -> Result<AiTx> {
+        match self.begin_with(role, settings).await {
+            Err(error) if error.is_outage() => self.begin_with(role, settings).await,
+            begun => begun,
+        }
+    }
+
     async fn begin_with(&self, role: &str, settings: &str) -> Result<AiTx> {
-        let transaction = self.begin_plain().await?;
-        let roles = self.roles.get_or_try_init(|| find_roles(&transaction)).await?;
-        let statement = match roles {
+        let roles = match self.roles.get() {
+            Some(roles) => roles,
+            None => {
+                let asking = self.begin_plain().await?;
+                self.roles.get_or_try_init(|| find_roles(&asking)).await?
+            }
+        };
+        let identity = match roles {
             Roles::StepDown => format!("SET LOCAL ROLE {role}; {settings}"),
             Roles::Login => settings.to_owned(),
         };
-        transaction.execute_unprepared(&statement).await?;
-        Ok(transaction)
+        Ok(Tx::begin(self.pool(), &identity).await?)
     }
 }
 

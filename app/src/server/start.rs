@@ -28,8 +28,11 @@ pub async fn open(
     migrate_pending: bool,
 ) -> Result<(Databases, AppState)> {
     let settings = Arc::new(settings);
-    let databases = Databases::open(&settings, purpose).await?;
-    match assemble(&settings, &databases, purpose, migrate_pending).await {
+    // Either takes a noticeable part of a second, and neither needs the other.
+    let (databases, models) =
+        tokio::join!(Databases::open(&settings, purpose), load_models(&settings));
+    let databases = databases?;
+    match assemble(&settings, &databases, models, purpose, migrate_pending).await {
         Ok(state) => Ok((databases, state)),
         Err(error) => {
             databases.close().await?;
@@ -70,10 +73,11 @@ async fn load_models(settings: &Settings) -> Result<LanguageModels> {
 async fn assemble(
     settings: &Arc<Settings>,
     databases: &Databases,
+    models: Result<LanguageModels>,
     purpose: Purpose,
     migrate_pending: bool,
 ) -> Result<AppState> {
-    let models = load_models(settings).await?;
+    let models = models?;
     prepare::schemas(databases, &models, settings, purpose, migrate_pending).await?;
     AppState::new(Arc::clone(settings), databases, models, super::events()).await
 }
