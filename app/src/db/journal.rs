@@ -1,0 +1,149 @@
+//! The journal of turns (`message_events`), written for many turns at once.
+//!
+//! Every running turn stores its events before they are sent, several times a
+//! second. While one statement is on its way to the disk the next entries
+//! gather, whoever's they are, and go together: a thousand turns cost a few
+//! statements at a time, and a lone one waits for nobody.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use uuid::Uuid;
+
+use super::handle::CoreDb;
+use crate::error::{Error, Result};
+
+/// Appends that may wait; whoever comes later waits to be let in.
+const QUEUE: usize = 1024;
+/// Appends that go in one statement.
+const BATCH: usize = 256;
+/// Statements under way at once: one gathers while the other waits for the disk.
+const WRITERS: usize = 2;
+
+/// One row to be.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its number in the message's journal.
+    pub seq: i32,
+    /// Event name.
+    pub event: String,
+    /// Event data, as JSON.
+    pub data: String,
+}
+
+/// Lines of one turn. They are stored all or none, and only while the
+/// message is being written under this lease.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The assistant message.
+    pub message_id: Uuid,
+    /// Who holds its lease.
+    pub lease_owner: Uuid,
+    /// What to store, in order.
+    pub lines: Vec<Line>,
+}
+
+struct Request {
+    append: Append,
+    done: oneshot::Sender<Result<bool, DbErr>>,
+}
+
+/// The way into the journal. Cheap to clone; its writers end with the last clone.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Journal {
+    /// Starts the writers.
+    pub fn start(core: &CoreDb) -> Self {
+        let (requests, waiting) = mpsc::channel(QUEUE);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..WRITERS {
+            tokio::spawn(work(core.clone(), Arc::clone(&waiting)));
+        }
+        Self { requests }
+    }
+
+    /// Stores lines. False: the lease is lost, nothing was stored.
+    pub async fn append(&self, append: Append) -> Result<bool> {
+        if append.lines.is_empty() {
+            return Ok(true);
+        }
+        let (done, stored) = oneshot::channel();
+        let ended = || Error::internal("storing a turn's events", "the journal's writer has ended");
+        self.requests.send(Request { append, done }).await.map_err(|_| ended())?;
+        Ok(stored.await.map_err(|_| ended())??)
+    }
+}
+
+/// Stores lines together with what else the caller's transaction does.
+/// False: the lease is lost, nothing was stored.
+pub async fn append_in(core: &impl ConnectionTrait, append: &Append) -> Result<bool> {
+    Ok(append.lines.is_empty() || store(core, &[append]).await? == [true])
+}
+
+async fn work(core: CoreDb, waiting: Arc<Mutex<mpsc::Receiver<Request>>>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        if waiting.lock().await.recv_many(&mut batch, BATCH).await == 0 {
+            return;
+        }
+        let appends: Vec<&Append> = batch.iter().map(|request| &request.append).collect();
+        match store(&core, &appends).await {
+            Ok(stored) => {
+                for (request, stored) in batch.drain(..).zip(stored) {
+                    answer(request.done, Ok(stored));
+                }
+            }
+            // What spoils a statement may be one turn's; the others must not pay for it.
+            Err(_) if batch.len() > 1 => {
+                for request in batch.drain(..) {
+                    let stored = store(&core, &[&request.append]).await;
+                    answer(request.done, stored.map(|stored| stored == [true]));
+                }
+            }
+            Err(error) => {
+                for request in batch.drain(..) {
+                    answer(request.done, Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// A turn that is gone by now asks for no answer.
+fn answer(done: oneshot::Sender<Result<bool, DbErr>>, stored: Result<bool, DbErr>) {
+    drop(done.send(stored));
+}
+
+/// Which of the appends were stored. Fenced by each turn's lease, by the
+/// database's clock; no message stands in a batch twice, because a turn waits
+/// for its lines.
+async fn store(core: &impl ConnectionTrait, appends: &[&Append]) -> Result<Vec<bool>, DbErr> {
+    let lines = || appends.iter().flat_map(|append| append.lines.iter().map(move |line| (append, line)));
+    let messages: Vec<Uuid> = lines().map(|(append, _)| append.message_id).collect();
+    let owners: Vec<Uuid> = lines().map(|(append, _)| append.lease_owner).collect();
+    let seqs: Vec<i32> = lines().map(|(_, line)| line.seq).collect();
+    let events: Vec<String> = lines().map(|(_, line)| line.event.clone()).collect();
+    let data: Vec<String> = lines().map(|(_, line)| line.data.clone()).collect();
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "INSERT INTO message_events (message_id, seq, event, data)
+         SELECT line.message_id, line.seq, line.event, line.data::jsonb
+           FROM unnest($1::uuid[], $2::uuid[], $3::int4[], $4::text[], $5::text[])
+                AS line (message_id, lease_owner, seq, event, data)
+           JOIN messages m ON m.id = line.message_id AND m.lease_owner = line.lease_owner
+                AND m.status = 'streaming' AND m.lease_expires_at > now()
+         RETURNING message_id",
+        [messages.into(), owners.into(), seqs.into(), events.into(), data.into()],
+    );
+    let rows = core.query_all_raw(statement).await?;
+    let stored: Vec<Uuid> = rows.iter().map(message_id).collect::<Result<_, _>>()?;
+    Ok(appends.iter().map(|append| stored.contains(&append.message_id)).collect())
+}
+
+fn message_id(row: &QueryResult) -> Result<Uuid, DbErr> {
+    row.try_get_by_index(0)
+}
