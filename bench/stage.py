@@ -19,8 +19,9 @@ import postgres as server
 
 TWIN_SECRET = "a secret of the bench's own, 32 bytes"
 MEMORIES = 100_000
-# The default (app/config/default.toml, hnsw_ef_search), and what is tried when recall is below its bar with it.
-EF_SEARCH = (300, 400, 600, 800, 1000)
+# The defaults (app/config/default.toml, hnsw_ef_search), and what is tried when recall is below its bar with it.
+EF_SEARCH = {"ai_kb_documents": (300, 400, 600, 800, 1000), "ai_memories": (120, 160, 200, 300, 400, 600, 800, 1000)}
+SETTING = {"ai_kb_documents": "TANDEM__KNOWLEDGE__HNSW_EF_SEARCH", "ai_memories": "TANDEM__MEMORY__HNSW_EF_SEARCH"}
 RECALL = 0.99
 RECALL_QUERIES = 200
 LIMIT = 10
@@ -51,7 +52,7 @@ class Stage:
         self.provider = None
         self.tandem = self.twin = self.api = None
         self.what = ""
-        self.ef_search = EF_SEARCH[0]
+        self.ef_search = EF_SEARCH["ai_kb_documents"][0]
 
     # --- Data -----------------------------------------------------------------------------
 
@@ -120,7 +121,7 @@ class Stage:
     def sharpen(self, table):
         """Restarts Tandem with the smallest ef_search at which recall over this table meets its bar."""
         truth = self.exact(table)
-        for self.ef_search in EF_SEARCH:
+        for self.ef_search in EF_SEARCH[table]:
             rows = self.postgres.sql(f"SET hnsw.ef_search = {self.ef_search}; SET enable_seqscan = off;" + self._nearest(table, "true"))
             found = 0.0
             for (_, distances), (_, exact) in zip(rows, truth):
@@ -128,7 +129,7 @@ class Stage:
             common.say(f"{table}: recall@10 {found / len(truth):.4f} at ef_search {self.ef_search}")
             if found / len(truth) >= RECALL:
                 break
-        self.start_tandem(WORKERS=0, TANDEM__KNOWLEDGE__HNSW_EF_SEARCH=self.ef_search)
+        self.start_tandem(WORKERS=0, **{SETTING[table]: self.ef_search})
 
     def ai_options(self):
         """What Tandem sets on its connections to ai (app/src/db/connect.rs)."""

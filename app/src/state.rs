@@ -1,5 +1,6 @@
 //! What every request and every job can reach. Cheap to clone.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,13 @@ use crate::parse::Slots;
 use crate::telemetry::metrics::Metrics;
 use crate::web::live::LiveLogs;
 
-/// The application's shared state.
+/// The application's shared state: one count to raise a request, however much it holds.
 #[derive(Clone, Debug)]
-pub struct AppState {
+pub struct AppState(Arc<Parts>);
+
+/// What the state is made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
     /// Settings of this process.
     pub settings: Arc<Settings>,
     /// Users, conversations, jobs.
@@ -53,6 +58,20 @@ pub struct AppState {
     pub shutdown: CancellationToken,
 }
 
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl From<Parts> for AppState {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
 impl AppState {
     /// Assembles the state over migrated databases; `events` says what each
     /// kind of event does.
@@ -69,7 +88,7 @@ impl AppState {
         let outbox = Outbox::new(core, ai, events, lease, tasks.clone());
         let slots = Slots::new(&settings.files);
         let journal = Journal::start(&databases.core);
-        Ok(Self {
+        Ok(Self::from(Parts {
             settings,
             core: databases.core.clone(),
             ai: databases.ai.clone(),
@@ -84,7 +103,7 @@ impl AppState {
             large_filters: LargeFilters::default(),
             tasks,
             shutdown: CancellationToken::new(),
-        })
+        }))
     }
 
     /// Similarity below which a passage or memory does not speak of the question.

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use entity::core::{conversation, message};
+use chrono::{DateTime, Utc};
+use entity::core::message;
 use entity::ids::{ConversationId, MessageId};
-use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::queries::{self, NewAnswer};
+use super::queries::{self, NewTurn};
+use super::retrieve;
 use super::turn::{self, Turn};
 use crate::auth::CurrentUser;
 use crate::db::CoreTx;
@@ -41,24 +41,26 @@ pub(super) struct Begun {
 pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> Result<Begun> {
     let started_at = Instant::now();
     let lease_owner = Uuid::now_v7();
-    let (question, answer_id) = store(state, user, &sent, lease_owner).await?;
+    let asked = retrieve::ask(state, &sent.content);
+    let (stored, asked_at) = store(state, user, &sent, lease_owner).await?;
+    let answer_id = stored.answer_id;
     let running = state.metrics.turn();
     let writer = state.live.start(answer_id.0);
     let events = writer.reader();
     let turn = Turn {
         state: state.clone(),
         user: user.clone(),
-        conversation_id: question.conversation_id,
-        user_message_id: question.id,
-        position: question.position,
+        conversation_id: stored.conversation_id,
+        user_message_id: stored.question_id,
+        position: stored.position,
         assistant_message_id: answer_id,
         question: sent.content,
         lease_owner,
         started_at,
-        asked_at: question.created_at,
+        asked_at,
     };
     state.tasks.spawn(async move {
-        turn::run(turn, writer).await;
+        turn::run(turn, asked, writer).await;
         drop(running);
     });
     Ok(Begun { assistant_message_id: answer_id, events })
@@ -69,7 +71,7 @@ async fn store(
     user: &CurrentUser,
     sent: &Sent,
     lease_owner: Uuid,
-) -> Result<(message::Model, MessageId)> {
+) -> Result<(NewTurn, DateTime<Utc>)> {
     let lease = Duration::from_secs(state.settings.chat.lease_s);
     let tx = state.core.begin().await?;
     let conversation_id = match sent.conversation_id {
@@ -77,41 +79,38 @@ async fn store(
         // In the same transaction: a message that is not stored leaves no empty conversation.
         None => crate::conversation::create(&tx, user.id, None).await?.id,
     };
-    queries::interrupt_expired(&tx, super::BATCH).await?;
-    if let Some(running) = queries::running(&tx, conversation_id).await? {
-        return Err(Error::Conflict {
+    let newest = unoccupied(&tx, conversation_id).await?;
+    let parent_id = parent(&tx, conversation_id, sent, newest.map(|(id, _)| id)).await?;
+    let turn = NewTurn {
+        conversation_id,
+        question_id: MessageId(Uuid::now_v7()),
+        parent_id,
+        position: newest.map_or(0, |(_, position)| position) + 1,
+        content: sent.content.clone(),
+        ui_context: sent.ui_context.clone(),
+        answer_id: MessageId(sent.answer_id),
+        lease_owner,
+    };
+    let asked_at = queries::insert_turn(&tx, &turn, lease).await?;
+    tx.commit().await?;
+    Ok((turn, asked_at))
+}
+
+/// The conversation's newest message and its place; no turn runs in it.
+async fn unoccupied(tx: &CoreTx, conversation: ConversationId) -> Result<Option<(MessageId, i32)>> {
+    let mut state = queries::state(tx, conversation).await?;
+    if state.running.is_some_and(|running| running.is_expired) {
+        queries::interrupt_expired(tx, super::BATCH).await?;
+        state = queries::state(tx, conversation).await?;
+    }
+    match state.running {
+        None => Ok(state.newest),
+        Some(running) => Err(Error::Conflict {
             code: "turn_in_progress",
             detail: "an answer is still being written in this conversation".to_owned(),
             id: Some(running.id.0),
-        });
+        }),
     }
-    let newest = queries::newest(&tx, conversation_id).await?;
-    let parent_id = parent(&tx, conversation_id, sent, newest.as_ref()).await?;
-    let position = newest.map_or(0, |message| message.position) + 1;
-    let question = message::ActiveModel {
-        id: Set(MessageId(Uuid::now_v7())),
-        conversation_id: Set(conversation_id),
-        parent_id: Set(parent_id),
-        position: Set(position),
-        role: Set(message::Role::User),
-        status: Set(message::Status::Complete),
-        content: Set(sent.content.clone()),
-        ui_context: Set(sent.ui_context.clone()),
-        ..Default::default()
-    }
-    .insert(&tx)
-    .await?;
-    let answer = NewAnswer {
-        id: MessageId(sent.answer_id),
-        conversation_id,
-        parent_id: question.id,
-        position: position + 1,
-        lease_owner,
-    };
-    queries::insert_leased(&tx, &answer, lease).await?;
-    touch(&tx, conversation_id, sent).await?;
-    tx.commit().await?;
-    Ok((question, answer.id))
 }
 
 /// The message the question follows: the one named, or the newest.
@@ -119,10 +118,10 @@ async fn parent(
     tx: &CoreTx,
     conversation: ConversationId,
     sent: &Sent,
-    newest: Option<&message::Model>,
+    newest: Option<MessageId>,
 ) -> Result<Option<MessageId>> {
     let Some(named) = sent.parent_id else {
-        return Ok(newest.map(|message| message.id));
+        return Ok(newest);
     };
     message::Entity::find_by_id(named)
         .filter(message::Column::ConversationId.eq(conversation))
@@ -130,20 +129,4 @@ async fn parent(
         .await?
         .map(|message| Some(message.id))
         .ok_or_else(|| Error::field("parent_id", "no message of this conversation"))
-}
-
-/// The conversation remembers when it was used and what the user looked at last.
-async fn touch(tx: &CoreTx, conversation: ConversationId, sent: &Sent) -> Result<()> {
-    let mut update = conversation::Entity::update_many()
-        .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"))
-        .filter(conversation::Column::Id.eq(conversation));
-    if let Some(ui_context) = &sent.ui_context {
-        let merged = Expr::cust_with_values(
-            "metadata || jsonb_build_object('ui_context', coalesce(metadata -> 'ui_context', '{}') || $1::jsonb)",
-            [ui_context.clone()],
-        );
-        update = update.col_expr(conversation::Column::Metadata, merged);
-    }
-    update.exec(tx).await?;
-    Ok(())
 }

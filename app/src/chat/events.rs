@@ -36,12 +36,7 @@ pub(super) struct TurnLog {
 }
 
 impl TurnLog {
-    pub(super) fn new(
-        journal: Journal,
-        message_id: MessageId,
-        lease_owner: Uuid,
-        writer: Writer,
-    ) -> Self {
+    pub(super) fn new(journal: Journal, message_id: MessageId, lease_owner: Uuid, writer: Writer) -> Self {
         Self {
             journal,
             message_id,

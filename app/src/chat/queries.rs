@@ -5,10 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use entity::core::{citation, conversation, message, message_event};
 use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
+    Value,
+};
 use uuid::Uuid;
 
 use crate::db::{CoreConn, CoreDb, CoreTx};
@@ -29,22 +33,41 @@ pub(super) async fn lock_conversation(
         .ok_or(Error::NotFound("conversation"))
 }
 
-/// The conversation's running turn, if any.
-pub(super) async fn running(core: &impl CoreConn, id: ConversationId) -> Result<Option<message::Model>> {
-    Ok(message::Entity::find()
-        .filter(message::Column::ConversationId.eq(id))
-        .filter(message::Column::Status.eq(message::Status::Streaming))
-        .one(core)
-        .await?)
+/// How far a conversation is.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Its newest message, with its place.
+    pub(super) newest: Option<(MessageId, i32)>,
+    /// Its running turn.
+    pub(super) running: Option<Running>,
 }
 
-/// The conversation's newest message.
-pub(super) async fn newest(core: &impl CoreConn, id: ConversationId) -> Result<Option<message::Model>> {
-    Ok(message::Entity::find()
-        .filter(message::Column::ConversationId.eq(id))
-        .order_by_desc(message::Column::Position)
-        .one(core)
-        .await?)
+/// A turn that is being written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running {
+    /// The answer's row.
+    pub(super) id: MessageId,
+    /// Its lease ran out: nobody writes it any more.
+    pub(super) is_expired: bool,
+}
+
+/// How far a conversation is; to be asked after [`lock_conversation`].
+pub(super) async fn state(core: &impl CoreConn, id: ConversationId) -> Result<State> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT newest.id, newest.position, running.id AS running, running.is_expired
+           FROM (SELECT id, position FROM messages WHERE conversation_id = $1 ORDER BY position DESC LIMIT 1) AS newest
+           LEFT JOIN (SELECT id, lease_expires_at < now() AS is_expired FROM messages
+                       WHERE conversation_id = $1 AND status = 'streaming') AS running ON true",
+        [id.0.into()],
+    );
+    let Some(row) = core.query_one_raw(statement).await? else { return Ok(State::default()) };
+    let running = row.try_get::<Option<Uuid>>("", "running")?;
+    let is_expired = row.try_get::<Option<bool>>("", "is_expired")?.unwrap_or(false);
+    Ok(State {
+        newest: Some((MessageId(row.try_get("", "id")?), row.try_get("", "position")?)),
+        running: running.map(|id| Running { id: MessageId(id), is_expired }),
+    })
 }
 
 /// Complete messages before `position`, newest first, at most `limit`.
@@ -64,33 +87,52 @@ pub(super) async fn history(
         .await?)
 }
 
-/// Inserts the assistant's row, leased from now.
-pub(super) async fn insert_leased(tx: &CoreTx, row: &NewAnswer, lease: Duration) -> Result<()> {
-    execute(
-        tx,
-        "INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
-         VALUES ($1, $2, $3, $4, 'assistant', 'streaming', $5, now() + make_interval(secs => $6))",
-        vec![
-            row.id.0.into(),
-            row.conversation_id.0.into(),
-            row.parent_id.0.into(),
-            row.position.into(),
-            row.lease_owner.into(),
-            lease.as_secs_f64().into(),
-        ],
-    )
-    .await?;
-    Ok(())
+/// The two rows of a turn as they are born.
+#[derive(Debug)]
+pub(super) struct NewTurn {
+    pub(super) conversation_id: ConversationId,
+    pub(super) question_id: MessageId,
+    /// What the question follows.
+    pub(super) parent_id: Option<MessageId>,
+    /// The question's place; the answer's is the next.
+    pub(super) position: i32,
+    pub(super) content: String,
+    pub(super) ui_context: Option<serde_json::Value>,
+    pub(super) answer_id: MessageId,
+    pub(super) lease_owner: Uuid,
 }
 
-/// The assistant's row as it is born.
-#[derive(Debug)]
-pub(super) struct NewAnswer {
-    pub(super) id: MessageId,
-    pub(super) conversation_id: ConversationId,
-    pub(super) parent_id: MessageId,
-    pub(super) position: i32,
-    pub(super) lease_owner: Uuid,
+/// Inserts question and answer, the answer leased from now, and keeps in the
+/// conversation when it was used and what the user looked at last. When that was.
+pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) -> Result<DateTime<Utc>> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "WITH question AS (
+             INSERT INTO messages (id, conversation_id, parent_id, position, role, status, content, ui_context)
+             VALUES ($2, $1, $3, $4, 'user', 'complete', $5, $6)),
+         answer AS (
+             INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
+             VALUES ($7, $1, $2, $4 + 1, 'assistant', 'streaming', $8, now() + make_interval(secs => $9)))
+         UPDATE conversations
+            SET updated_at = now(),
+                metadata = CASE WHEN $6::jsonb IS NULL THEN metadata ELSE
+                    metadata || jsonb_build_object('ui_context', coalesce(metadata -> 'ui_context', '{}') || $6::jsonb) END
+          WHERE id = $1
+         RETURNING updated_at",
+        [
+            turn.conversation_id.0.into(),
+            turn.question_id.0.into(),
+            turn.parent_id.map(|id| id.0).into(),
+            turn.position.into(),
+            turn.content.clone().into(),
+            turn.ui_context.clone().into(),
+            turn.answer_id.0.into(),
+            turn.lease_owner.into(),
+            lease.as_secs_f64().into(),
+        ],
+    );
+    let row = tx.query_one_raw(statement).await?.ok_or(Error::NotFound("conversation"))?;
+    Ok(row.try_get("", "updated_at")?)
 }
 
 /// Prolongs the lease. False: it is lost.

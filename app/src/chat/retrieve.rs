@@ -1,11 +1,13 @@
 //! What the answer may rest on: passages and memories, by a deadline.
 
 use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::events::TurnLog;
 use crate::auth::CurrentUser;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::knowledge::Passage;
+use crate::llm::ModelError;
 use crate::memory::Recollection;
 use crate::state::AppState;
 
@@ -50,14 +52,27 @@ impl Retrieved {
     }
 }
 
-/// Searches knowledge and memories at once. Never fails: an answer without
-/// them is better than none, as long as it says so.
-pub(super) async fn retrieve(state: &AppState, user: &CurrentUser, question: &str) -> Retrieved {
+/// A question on its way to being a vector; none if nothing is retrieved.
+/// Dropped, it is called off.
+pub(super) type Asked = Option<AbortOnDropHandle<Result<Vec<f32>, ModelError>>>;
+
+/// Embeds the question while the turn is still being stored. Only the user's
+/// own words are embedded, never the prompt around them.
+pub(super) fn ask(state: &AppState, question: &str) -> Asked {
     let settings = &state.settings.chat;
     if settings.retrieved_passages == 0 && settings.retrieved_memories == 0 {
-        return Retrieved::default();
+        return None;
     }
-    match tokio::time::timeout(settings.retrieval_deadline(), search(state, user, question)).await {
+    let (models, question) = (state.models.clone(), question.to_owned());
+    Some(AbortOnDropHandle::new(tokio::spawn(async move { models.embed_query(&question).await })))
+}
+
+/// Searches knowledge and memories at once. Never fails: an answer without
+/// them is better than none, as long as it says so.
+pub(super) async fn retrieve(state: &AppState, user: &CurrentUser, asked: Asked) -> Retrieved {
+    let Some(asked) = asked else { return Retrieved::default() };
+    let deadline = state.settings.chat.retrieval_deadline();
+    match tokio::time::timeout(deadline, search(state, user, asked)).await {
         Ok(Ok(retrieved)) => retrieved,
         Ok(Err(error)) => {
             tracing::warn!(%error, "answering without retrieval");
@@ -70,11 +85,15 @@ pub(super) async fn retrieve(state: &AppState, user: &CurrentUser, question: &st
     }
 }
 
-/// Only the user's own words are embedded, never the prompt around them.
-async fn search(state: &AppState, user: &CurrentUser, question: &str) -> Result<Retrieved> {
+async fn search(
+    state: &AppState,
+    user: &CurrentUser,
+    asked: AbortOnDropHandle<Result<Vec<f32>, ModelError>>,
+) -> Result<Retrieved> {
     let settings = &state.settings.chat;
-    let vector = state.models.embed_query(question).await.map_err(Error::from)?;
-    state.outbox.settle(user.id).await?;
+    let (vector, settled) = tokio::join!(asked, state.outbox.settle(user.id));
+    let vector = vector.context("embedding the question")?.map_err(Error::from)?;
+    settled?;
     let audience = user.audience();
     let (passages, memories) = tokio::join!(
         knowledge(state, &audience, &vector, settings.retrieved_passages),

@@ -15,7 +15,7 @@ use super::answer::{self, Mode};
 use super::events::{TurnLog, lease_lost};
 use super::markers::{Marker, MarkerFilter};
 use super::queries::Ending;
-use super::retrieve::{self, Retrieved};
+use super::retrieve::{self, Asked, Retrieved};
 use super::{citations, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
@@ -59,9 +59,9 @@ struct Draft {
 }
 
 /// Runs the turn to its end, under its lease.
-pub(super) async fn run(turn: Turn, writer: Writer) {
+pub(super) async fn run(turn: Turn, asked: Asked, writer: Writer) {
     let log = TurnLog::new(turn.state.journal.clone(), turn.assistant_message_id, turn.lease_owner, writer);
-    let work = write(&turn, log);
+    let work = write(&turn, asked, log);
     let life = Duration::from_secs(turn.state.settings.chat.lease_s);
     let lost = lease::keep(&turn.state.core, turn.assistant_message_id, turn.lease_owner, life);
     tokio::select! {
@@ -70,10 +70,10 @@ pub(super) async fn run(turn: Turn, writer: Writer) {
     }
 }
 
-async fn write(turn: &Turn, mut log: TurnLog) {
+async fn write(turn: &Turn, asked: Asked, mut log: TurnLog) {
     let mut draft = Draft::default();
     // A panic is a failure of this turn, and its client hears of it at once.
-    let outcome = AssertUnwindSafe(produce(turn, &mut log, &mut draft)).catch_unwind().await;
+    let outcome = AssertUnwindSafe(produce(turn, asked, &mut log, &mut draft)).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("writing an answer", "it panicked")));
     let error = match outcome {
         Ok(()) => None,
@@ -90,7 +90,7 @@ async fn write(turn: &Turn, mut log: TurnLog) {
 }
 
 /// Retrieves, asks and streams.
-async fn produce(turn: &Turn, log: &mut TurnLog, draft: &mut Draft) -> Result<()> {
+async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft) -> Result<()> {
     let state = &turn.state;
     log.event(
         "message_created",
@@ -104,7 +104,7 @@ async fn produce(turn: &Turn, log: &mut TurnLog, draft: &mut Draft) -> Result<()
     // Whoever waits for the first word waits for no write that can go on beside the work.
     let (sent, retrieved, remembered, history) = tokio::join!(
         log.flush(),
-        retrieve::retrieve(state, &turn.user, &turn.question),
+        retrieve::retrieve(state, &turn.user, asked),
         remember(turn),
         queries::history(&state.core, turn.conversation_id, turn.position, HISTORY_MESSAGES),
     );

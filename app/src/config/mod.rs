@@ -12,8 +12,8 @@ mod validate;
 pub use files::Files;
 pub use network::Network;
 pub use sections::{
-    App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Models,
-    Registration, Telemetry,
+    App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Memory,
+    Models, Registration, Telemetry,
 };
 
 use std::collections::HashMap;
@@ -46,6 +46,8 @@ pub struct Settings {
     pub models: Models,
     /// Passages and vector search.
     pub knowledge: Knowledge,
+    /// Search over memories.
+    pub memory: Memory,
     /// Uploaded files and their parsers.
     pub files: Files,
     /// The turn.

@@ -178,7 +178,7 @@ pub enum EmbeddingProvider {
 pub struct Knowledge {
     /// Longest passage.
     pub passage_tokens: usize,
-    /// HNSW degree.
+    /// HNSW degree, of memories too.
     pub hnsw_m: u32,
     /// HNSW build width.
     pub hnsw_ef_construction: u32,
@@ -188,6 +188,16 @@ pub struct Knowledge {
     pub exact_below_rows: u32,
     /// Similarity below which a passage is no evidence; -1 takes the model's own value.
     pub similarity_floor: f32,
+}
+
+/// `[memory]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// HNSW build width.
+    pub hnsw_ef_construction: u32,
+    /// HNSW search width.
+    pub hnsw_ef_search: u32,
 }
 
 /// `[chat]`

@@ -16,8 +16,8 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 }
 
 fn ranges(settings: &Settings) -> Result<()> {
-    let Settings { database, auth, models, knowledge, chat, jobs, http, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 23] = [
+    let Settings { database, auth, models, knowledge, chat, jobs, http, memory, .. } = settings;
+    let checks: [(&str, u64, u64, u64); 25] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
         ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
@@ -35,6 +35,8 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("knowledge.hnsw_m", u64::from(knowledge.hnsw_m), 2, 100),
         ("knowledge.hnsw_ef_construction", u64::from(knowledge.hnsw_ef_construction), 4, 1000),
         ("knowledge.hnsw_ef_search", u64::from(knowledge.hnsw_ef_search), 1, 1000),
+        ("memory.hnsw_ef_construction", u64::from(memory.hnsw_ef_construction), 4, 1000),
+        ("memory.hnsw_ef_search", u64::from(memory.hnsw_ef_search), 1, 1000),
         ("chat.retrieved_passages", chat.retrieved_passages, 0, 50),
         ("chat.retrieved_memories", chat.retrieved_memories, 0, 50),
         ("chat.heartbeat_s", chat.heartbeat_s, 1, 300),

@@ -59,7 +59,7 @@ pub async fn ai_up(pairing: &mut Pairing, ai: &AiDb, spec: &SpaceSpec, settings:
     }
     let connection = ai.migration_connection(AI_WORK_LOCK);
     AiMigrator::up(&connection, None).await.map_err(|error| stopped(Chain::Ai, error))?;
-    space::ensure(&connection, spec, &settings.knowledge).await?;
+    space::ensure(&connection, spec, settings).await?;
     reach::ensure_roles(&connection).await?;
     connection.close().await?;
     lock::release(lock, AI_LOCK).await

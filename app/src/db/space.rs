@@ -10,7 +10,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::handle::AiDb;
-use crate::config::Knowledge;
+use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::llm::SpaceSpec;
 
@@ -38,7 +38,7 @@ pub async fn active(ai: &AiDb) -> Result<Option<embedding_space::Model>> {
 pub(super) async fn ensure(
     connection: &DatabaseConnection,
     spec: &SpaceSpec,
-    knowledge: &Knowledge,
+    settings: &Settings,
 ) -> Result<()> {
     if spec.dimensions > DIMENSIONS_MAX {
         return Err(Error::startup(
@@ -55,7 +55,7 @@ pub(super) async fn ensure(
         None => insert(&transaction, spec).await?,
     }
     for (table, index) in VECTOR_COLUMNS {
-        for statement in column_and_index(table, index, spec.dimensions, knowledge) {
+        for statement in column_and_index(table, index, spec.dimensions, graph(table, settings)) {
             transaction.execute_unprepared(&statement).await?;
         }
     }
@@ -105,7 +105,16 @@ async fn insert(connection: &impl ConnectionTrait, spec: &SpaceSpec) -> Result<(
     Ok(())
 }
 
-fn column_and_index(table: &str, index: &str, dimensions: u32, knowledge: &Knowledge) -> Vec<String> {
+/// Degree and build width configured for a table's index.
+pub(super) fn graph(table: &str, settings: &Settings) -> (u32, u32) {
+    let width = match table {
+        "ai_memories" => settings.memory.hnsw_ef_construction,
+        _ => settings.knowledge.hnsw_ef_construction,
+    };
+    (settings.knowledge.hnsw_m, width)
+}
+
+fn column_and_index(table: &str, index: &str, dimensions: u32, (m, width): (u32, u32)) -> Vec<String> {
     let mut statements =
         vec![format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS embedding vector({dimensions})")];
     if dimensions <= INLINE_DIMENSIONS_MAX {
@@ -113,8 +122,7 @@ fn column_and_index(table: &str, index: &str, dimensions: u32, knowledge: &Knowl
     }
     statements.push(format!(
         "CREATE INDEX IF NOT EXISTS {index} ON {table} USING hnsw (embedding vector_cosine_ops) \
-         WITH (m = {}, ef_construction = {})",
-        knowledge.hnsw_m, knowledge.hnsw_ef_construction
+         WITH (m = {m}, ef_construction = {width})"
     ));
     statements
 }

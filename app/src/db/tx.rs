@@ -75,7 +75,9 @@ fn not_begun(error: sqlx::Error) -> DbErr {
         sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
         // A connection was had, and what it begins with was refused: 22, 42 and 25 are the statement's own classes.
         sqlx::Error::Database(ref refused)
-            if refused.code().is_some_and(|code| ["22", "25", "42"].iter().any(|class| code.starts_with(class))) =>
+            if refused
+                .code()
+                .is_some_and(|code| ["22", "25", "42"].iter().any(|class| code.starts_with(class))) =>
         {
             not_queried(error)
         }

@@ -59,7 +59,7 @@ pub(super) async fn search(state: &AppState, audience: &Audience, wanted: Search
         exact_below: state.settings.knowledge.exact_below_rows,
         large: &state.large_filters,
     };
-    let ai = state.ai.begin_for(&audience.reach()).await?;
+    let ai = state.ai.begin_search(&audience.reach(), state.settings.memory.hnsw_ef_search).await?;
     nearest(&ai, &search).await
 }
 

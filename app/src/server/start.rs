@@ -29,8 +29,7 @@ pub async fn open(
 ) -> Result<(Databases, AppState)> {
     let settings = Arc::new(settings);
     // Either takes a noticeable part of a second, and neither needs the other.
-    let (databases, models) =
-        tokio::join!(Databases::open(&settings, purpose), load_models(&settings));
+    let (databases, models) = tokio::join!(Databases::open(&settings, purpose), load_models(&settings));
     let databases = databases?;
     match assemble(&settings, &databases, models, purpose, migrate_pending).await {
         Ok(state) => Ok((databases, state)),

@@ -179,8 +179,8 @@ async fn a_repetition_on_another_replica_follows_it_too() {
     server.push(Script::reply(words).every(Duration::from_millis(100)));
     let app = with_model(&server).await;
     let user = app.user().await;
-    let replica =
-        tandem::state::AppState { live: tandem::web::live::LiveLogs::default(), ..app.state.clone() };
+    let replica: tandem::state::AppState =
+        tandem::state::Parts { live: tandem::web::live::LiveLogs::default(), ..(*app.state).clone() }.into();
     let elsewhere = user.on_replica(tandem::router::build(replica));
     let conversation = user.conversation().await;
     let path = format!("/chat/conversations/{conversation}/send");

@@ -128,10 +128,10 @@ async fn the_ai_indexes_are_there_and_hnsw_is_as_configured() {
     ] {
         assert!(indexes.iter().any(|index| index.contains(&format!(" {name} "))), "{name} is missing");
     }
-    for name in ["ix_ai_kb_documents_embedding_hnsw", "ix_ai_memories_embedding_hnsw"] {
+    for (name, width) in [("ix_ai_kb_documents_embedding_hnsw", 64), ("ix_ai_memories_embedding_hnsw", 200)] {
         let index = indexes.iter().find(|index| index.contains(name)).unwrap();
         assert!(index.contains("USING hnsw (embedding vector_cosine_ops)"), "{index}");
-        assert!(index.contains("m='16'") && index.contains("ef_construction='64'"), "{index}");
+        assert!(index.contains("m='16'") && index.contains(&format!("ef_construction='{width}'")), "{index}");
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn check(
         schema::check(report, Chain::Ai, status, ai).await;
         schema::row_security(report, ai).await;
         schema::space(report, ai, space).await;
-        schema::hnsw(report, ai, &settings.knowledge).await;
+        schema::hnsw(report, ai, settings).await;
     }
     if core.is_some() && ai.is_some() {
         pairing(report, databases).await;

@@ -7,10 +7,10 @@ use sea_orm::sqlx::{query_as, query_scalar};
 
 use super::Report;
 use super::hnsw::{self, DEFAULT_EF_CONSTRUCTION, DEFAULT_M};
-use crate::config::Knowledge;
+use crate::config::Settings;
 use crate::db::adopt::Chain;
 use crate::db::migrate::Step;
-use crate::db::space::VECTOR_COLUMNS;
+use crate::db::space::{VECTOR_COLUMNS, graph};
 use crate::db::tables;
 use crate::error::{Context, Result};
 use crate::llm::SpaceSpec;
@@ -176,7 +176,7 @@ pub(super) async fn space(report: &mut Report, ai: &mut PgConnection, wanted: Op
 }
 
 /// Both vector indexes by their definitions: not the name makes an index HNSW.
-pub(super) async fn hnsw(report: &mut Report, ai: &mut PgConnection, settings: &Knowledge) {
+pub(super) async fn hnsw(report: &mut Report, ai: &mut PgConnection, settings: &Settings) {
     for (table, index) in VECTOR_COLUMNS {
         let name = format!("ai.hnsw.{table}");
         let row = query_as::<_, (String, bool)>(
@@ -195,7 +195,7 @@ pub(super) async fn hnsw(report: &mut Report, ai: &mut PgConnection, settings: &
             report.fail(name, format!("the index {index} is missing"), "tandem migrate ai");
             continue;
         };
-        one_hnsw(report, name, index, &definition, is_valid, settings);
+        one_hnsw(report, name, index, &definition, is_valid, graph(table, settings));
     }
 }
 
@@ -205,7 +205,7 @@ fn one_hnsw(
     index: &str,
     definition: &str,
     is_valid: bool,
-    settings: &Knowledge,
+    (wanted_m, wanted_ef): (u32, u32),
 ) {
     let again = format!("run there: DROP INDEX {index}; then: tandem migrate ai");
     let Some(found) = hnsw::parse(definition) else {
@@ -220,8 +220,7 @@ fn one_hnsw(
         report.fail(name, format!("{index} is {seen}; hnsw over cosine distance is needed"), again);
     } else if !is_valid {
         report.fail(name, format!("{index} is not valid: its build was cut off"), again);
-    } else if (m, ef) != (settings.hnsw_m, settings.hnsw_ef_construction) {
-        let (wanted_m, wanted_ef) = (settings.hnsw_m, settings.hnsw_ef_construction);
+    } else if (m, ef) != (wanted_m, wanted_ef) {
         report.warn(name, format!("{seen}; configured are m={wanted_m}, ef_construction={wanted_ef}"), again);
     } else {
         report.ok(name, seen);

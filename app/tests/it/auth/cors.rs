@@ -83,9 +83,8 @@ async fn pages_of_this_machine_are_allowed_only_by_default_and_while_embedded() 
     let mut settings = (*app.state.settings).clone();
     (settings.database.core_url, settings.database.ai_url) = (None, None);
     let embedded = |settings: &tandem::config::Settings| {
-        let mut state = app.state.clone();
-        state.settings = Arc::new(settings.clone());
-        tandem::router::build(state)
+        let parts = tandem::state::Parts { settings: Arc::new(settings.clone()), ..(*app.state).clone() };
+        tandem::router::build(parts.into())
     };
     let router = embedded(&settings);
     for page in ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:3000"] {

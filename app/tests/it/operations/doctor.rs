@@ -37,9 +37,9 @@ async fn a_healthy_deployment_passes_every_check_in_every_mode() {
     let checks = healthy(&urls.env(), 20);
     assert!(checks["ai.vector.available"].1.contains("pg_available_extensions"));
     assert!(checks["ai.vector.installed"].1.contains("vector 0.8"), "{checks:#?}");
-    for table in ["ai_kb_documents", "ai_memories"] {
+    for (table, width) in [("ai_kb_documents", 64), ("ai_memories", 200)] {
         let (_, said) = &checks[&format!("ai.hnsw.{table}")];
-        assert_eq!(said.trim(), "hnsw, vector_cosine_ops, m=16, ef_construction=64");
+        assert_eq!(said.trim(), format!("hnsw, vector_cosine_ops, m=16, ef_construction={width}"));
     }
     assert!(checks["core.migrations"].1.contains("applied"));
     assert!(checks["pair"].1.contains("Dual"));
