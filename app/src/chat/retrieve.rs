@@ -64,7 +64,7 @@ pub(super) fn ask(state: &AppState, question: &str) -> Asked {
         return None;
     }
     let (models, question) = (state.models.clone(), question.to_owned());
-    Some(AbortOnDropHandle::new(tokio::spawn(async move { models.embed_query(&question).await })))
+    Some(AbortOnDropHandle::new(state.tasks.spawn(async move { models.embed_query(&question).await })))
 }
 
 /// Searches knowledge and memories at once. Never fails: an answer without

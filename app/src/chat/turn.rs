@@ -73,7 +73,7 @@ pub(super) async fn run(turn: Turn, asked: Asked, writer: Writer) {
 async fn write(turn: &Turn, asked: Asked, mut log: TurnLog) {
     let mut draft = Draft::default();
     // A panic is a failure of this turn, and its client hears of it at once.
-    let outcome = AssertUnwindSafe(produce(turn, asked, &mut log, &mut draft)).catch_unwind().await;
+    let outcome = AssertUnwindSafe(Box::pin(produce(turn, asked, &mut log, &mut draft))).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("writing an answer", "it panicked")));
     let error = match outcome {
         Ok(()) => None,

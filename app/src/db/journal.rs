@@ -61,6 +61,10 @@ impl Journal {
         let (requests, waiting) = mpsc::channel(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..WRITERS {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "it ends with the last turn, for which shutdown waits"
+            )]
             tokio::spawn(work(core.clone(), Arc::clone(&waiting)));
         }
         Self { requests }

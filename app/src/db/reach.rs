@@ -121,7 +121,7 @@ impl AiDb {
         if self.is_closed() {
             return Err(self.unavailable(None));
         }
-        match tokio::time::timeout(self.wait, self.begin_again(role, settings)).await {
+        match tokio::time::timeout(self.wait, Box::pin(self.begin_again(role, settings))).await {
             Ok(Ok(transaction)) => Ok(transaction),
             Ok(Err(error)) if error.is_outage() => Err(self.unavailable(Some(error))),
             Ok(Err(error)) => Err(error),
@@ -151,18 +151,18 @@ impl AiDb {
     }
 
     async fn begin_with(&self, role: &str, settings: &str) -> Result<AiTx> {
-        let roles = match self.roles.get() {
-            Some(roles) => roles,
-            None => {
-                let asking = self.begin_plain().await?;
-                self.roles.get_or_try_init(|| find_roles(&asking)).await?
-            }
-        };
+        let roles = self.roles.get_or_try_init(|| self.find_own_roles()).await?;
         let identity = match roles {
             Roles::StepDown => format!("SET LOCAL ROLE {role}; {settings}"),
             Roles::Login => settings.to_owned(),
         };
         Ok(Tx::begin(self.pool(), &identity).await?)
+    }
+}
+
+impl AiDb {
+    async fn find_own_roles(&self) -> Result<Roles> {
+        find_roles(&self.begin_plain().await?).await
     }
 }
 
