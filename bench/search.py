@@ -58,7 +58,7 @@ def sequences(stage, path, extra=None):
 def describe(sequence):
     """The sequence in words: how many statements and which kinds."""
     kinds = [text.split()[0].upper() for text, _ in sequence]
-    return f"{len(kinds)} messages ({' '.join(kinds)})"
+    return f"{len(kinds)} statements ({' '.join(kinds)}); Tandem sends BEGIN and the identity as one message"
 
 
 def service(stage, seconds):

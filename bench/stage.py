@@ -58,7 +58,7 @@ class Stage:
 
     def fill(self):
         """Tandem's tables and the twin's, with the same rows; indexes are built after."""
-        self.start_tandem(WORKERS=0)
+        self.start_tandem()
         self.api = self.tandem.user("bench@bench.example")
         self.what = corpus.load(self.postgres)
         with self._without_index("ix_ai_kb_documents_embedding_hnsw"):
@@ -129,7 +129,7 @@ class Stage:
             common.say(f"{table}: recall@10 {found / len(truth):.4f} at ef_search {self.ef_search}")
             if found / len(truth) >= RECALL:
                 break
-        self.start_tandem(WORKERS=0, **{SETTING[table]: self.ef_search})
+        self.start_tandem(**{SETTING[table]: self.ef_search})
 
     def ai_options(self):
         """What Tandem sets on its connections to ai (app/src/db/connect.rs)."""

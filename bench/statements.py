@@ -12,6 +12,8 @@ PLACE = re.compile(r"\$(\d+)")
 SETTING = re.compile(r"SET LOCAL (?:(ROLE) (\w+)|([\w.]+) (?:=|TO) '([^']*)')\s*(?:;\s*)?", re.IGNORECASE)
 # What only row security needs.
 REACH = re.compile(r"set_config|^\s*SET LOCAL", re.IGNORECASE)
+# Workers, relay and schedules run as they do by default, and are no part of a request.
+BACKGROUND = re.compile(r"\b(outbox|jobs|message_events|idempotency_keys|settings)\b|'interrupted'", re.IGNORECASE)
 
 
 def of_entries(entries):
@@ -20,13 +22,19 @@ def of_entries(entries):
     for entry in entries:
         match = STATEMENT.match(entry.get("message", ""))
         # A new connection asks once what the type vector is.
-        if match and "pg_type" not in match.group(1):
+        if match and "pg_type" not in match.group(1) and not BACKGROUND.search(match.group(1)):
             values = {
                 int(number): None if value == "NULL" else value[1:-1].replace("''", "'")
                 for number, value in PARAMETER.findall(entry.get("detail") or "")
             }
-            found.append((match.group(1), values))
+            found += [(text, values) for text in apart(match.group(1))]
     return found
+
+
+def apart(text):
+    """A transaction on ai begins and says who it acts for in one message; pgbench can prepare only one statement of it at a time."""
+    begin, _, identity = text.partition(";")
+    return [begin, identity] if begin.strip() == "BEGIN" and identity.strip() else [text]
 
 
 def capture(postgres, requests):

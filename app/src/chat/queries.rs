@@ -15,6 +15,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use crate::db::journal::Append;
 use crate::db::{CoreConn, CoreDb, CoreTx};
 use crate::error::{Error, Result};
 use crate::web::live::Entry;
@@ -212,40 +213,49 @@ pub(super) struct Ending<'a> {
     pub(super) error: Option<serde_json::Value>,
 }
 
-/// Makes the answer final and frees the lease. False: the lease is lost.
-pub(super) async fn finish(
-    tx: &CoreTx,
-    id: MessageId,
-    lease_owner: Uuid,
-    ending: &Ending<'_>,
-) -> Result<bool> {
-    use message::Column;
-
+/// Makes the answer final, frees the lease and stores the last events, all or
+/// none. False: the lease is lost.
+pub(super) async fn finish(core: &impl CoreConn, last: &Append, ending: &Ending<'_>) -> Result<bool> {
     let tokens = |count: fn(&crate::llm::Usage) -> u32| {
         ending.usage.as_ref().map(|usage| i32::try_from(count(usage)).unwrap_or(i32::MAX))
     };
-    let updated = message::Entity::update_many()
-        .col_expr(Column::Status, Expr::val(ending.status))
-        .col_expr(Column::Content, Expr::val(ending.content))
-        .col_expr(Column::Mode, Expr::val(ending.mode))
-        .col_expr(Column::Model, Expr::val(ending.model))
-        .col_expr(Column::Memories, Expr::val(ending.memories.clone()))
-        .col_expr(Column::PromptTokens, Expr::val(tokens(|usage| usage.prompt_tokens)))
-        .col_expr(Column::CompletionTokens, Expr::val(tokens(|usage| usage.completion_tokens)))
-        .col_expr(Column::TotalTokens, Expr::val(tokens(|usage| usage.total_tokens)))
-        .col_expr(Column::FirstTokenMs, Expr::val(ending.first_token_ms))
-        .col_expr(Column::LatencyMs, Expr::val(ending.latency_ms))
-        .col_expr(Column::Error, Expr::val(ending.error.clone()))
-        .col_expr(Column::LeaseOwner, Expr::cust("NULL"))
-        .col_expr(Column::LeaseExpiresAt, Expr::cust("NULL"))
-        .col_expr(Column::CompletedAt, Expr::cust("now()"))
-        .filter(Column::Id.eq(id))
-        .filter(Column::LeaseOwner.eq(lease_owner))
-        .filter(Column::Status.eq(message::Status::Streaming))
-        .filter(Expr::cust("lease_expires_at > now()"))
-        .exec(tx)
-        .await?;
-    Ok(updated.rows_affected == 1)
+    let seqs: Vec<i32> = last.lines.iter().map(|line| line.seq).collect();
+    let events: Vec<String> = last.lines.iter().map(|line| line.event.clone()).collect();
+    let data: Vec<String> = last.lines.iter().map(|line| line.data.clone()).collect();
+    let stored = execute(
+        core,
+        "WITH ended AS (
+             UPDATE messages
+                SET status = $3, content = $4, mode = $5, model = $6, memories = $7,
+                    prompt_tokens = $8, completion_tokens = $9, total_tokens = $10,
+                    first_token_ms = $11, latency_ms = $12, error = $13,
+                    lease_owner = NULL, lease_expires_at = NULL, completed_at = now()
+              WHERE id = $1 AND lease_owner = $2 AND status = 'streaming' AND lease_expires_at > now()
+             RETURNING id)
+         INSERT INTO message_events (message_id, seq, event, data)
+         SELECT ended.id, line.seq, line.event, line.data::jsonb
+           FROM ended CROSS JOIN unnest($14::int4[], $15::text[], $16::text[]) AS line (seq, event, data)",
+        vec![
+            last.message_id.into(),
+            last.lease_owner.into(),
+            ending.status.into(),
+            ending.content.into(),
+            ending.mode.into(),
+            ending.model.into(),
+            ending.memories.clone().into(),
+            tokens(|usage| usage.prompt_tokens).into(),
+            tokens(|usage| usage.completion_tokens).into(),
+            tokens(|usage| usage.total_tokens).into(),
+            ending.first_token_ms.into(),
+            ending.latency_ms.into(),
+            ending.error.clone().into(),
+            seqs.into(),
+            events.into(),
+            data.into(),
+        ],
+    )
+    .await?;
+    Ok(stored > 0)
 }
 
 /// Stores an answer's citations.

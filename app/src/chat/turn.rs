@@ -1,5 +1,6 @@
 //! One turn, from the stored question to the stored answer.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::retrieve::{self, Asked, Retrieved};
 use super::{citations, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
-use crate::db::journal;
+use crate::db::journal::Append;
 use crate::error::{CanFail, Error, Result};
 use crate::llm::{ChatDelta, ChatStream, Usage};
 use crate::memory::Said;
@@ -243,18 +244,32 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
         error: problem,
     };
     let entries = log.take();
-    let tx = turn.state.core.begin().await?;
-    let id = turn.assistant_message_id;
-    let held = journal::append_in(&tx, &log.lines(&entries)).await?
-        && queries::finish(&tx, id, turn.lease_owner, &ending).await?;
-    if !held {
-        return Err(lease_lost());
-    }
-    let gone = citations::store(&tx, turn, &draft.citations).await?;
-    tx.commit().await?;
+    let gone = store(turn, &log.lines(&entries), &ending, &draft.citations).await?;
     log.send(entries);
     citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
     Ok(())
+}
+
+/// Which of the cited sources were deleted since the question. Most answers
+/// cite nothing, and are stored by one statement.
+async fn store(
+    turn: &Turn,
+    last: &Append,
+    ending: &Ending<'_>,
+    cited: &[CitationView],
+) -> Result<HashSet<Uuid>> {
+    let core = &turn.state.core;
+    if cited.is_empty() {
+        let held = queries::finish(core, last, ending).await?;
+        return if held { Ok(HashSet::new()) } else { Err(lease_lost()) };
+    }
+    let tx = core.begin().await?;
+    if !queries::finish(&tx, last, ending).await? {
+        return Err(lease_lost());
+    }
+    let gone = citations::store(&tx, turn, cited).await?;
+    tx.commit().await?;
+    Ok(gone)
 }
 
 /// The error's words, unless they are for the log only.

@@ -82,12 +82,6 @@ impl Journal {
     }
 }
 
-/// Stores lines together with what else the caller's transaction does.
-/// False: the lease is lost, nothing was stored.
-pub async fn append_in(core: &impl ConnectionTrait, append: &Append) -> Result<bool> {
-    Ok(append.lines.is_empty() || store(core, &[append]).await? == [true])
-}
-
 async fn work(core: CoreDb, waiting: Arc<Mutex<mpsc::Receiver<Request>>>) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
