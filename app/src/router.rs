@@ -58,6 +58,7 @@ pub const PUBLIC: &[&str] = &[
 pub const IDEMPOTENT: &[Rule] = &[
     Rule { path: "/api/v1/chat/conversations", kind: Kind::Kept },
     Rule { path: "/api/v1/chat/conversations/{id}/send", kind: Kind::Turn },
+    Rule { path: "/api/v1/chat/messages/{id}/regenerate", kind: Kind::Turn },
     Rule { path: "/api/v1/chat/send", kind: Kind::Turn },
     Rule { path: "/api/v1/knowledge/sources", kind: Kind::Kept },
     Rule { path: "/api/v1/knowledge/sources/batch", kind: Kind::Kept },
@@ -101,10 +102,11 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(admin::invitations::create, admin::invitations::list))
         .routes(routes!(admin::invitations::delete))
         .routes(routes!(conversation::http::create, conversation::http::list))
-        .routes(routes!(conversation::http::read, conversation::http::rename, conversation::http::delete))
+        .routes(routes!(conversation::http::read, conversation::http::change, conversation::http::delete))
         .routes(routes!(conversation::http::messages))
         .routes(routes!(chat::http::send))
         .routes(routes!(chat::http::send_text))
+        .routes(routes!(chat::regenerate::regenerate))
         .routes(routes!(
             feedback::http::vote,
             feedback::http::vote_by_post,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use entity::core::message;
 use entity::ids::{ConversationId, MessageId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::path::{self, Follows, NewAnswer};
 use super::queries::{self, NewTurn};
-use super::retrieve;
+use super::retrieve::{self, Asked};
 use super::turn::{self, Turn};
 use crate::auth::CurrentUser;
 use crate::db::CoreTx;
@@ -27,7 +27,7 @@ pub(super) struct Sent {
     pub(super) conversation_id: Option<ConversationId>,
     pub(super) content: String,
     pub(super) ui_context: Option<serde_json::Value>,
-    pub(super) parent_id: Option<MessageId>,
+    pub(super) follows: Follows,
 }
 
 /// A turn under way.
@@ -39,31 +39,90 @@ pub(super) struct Begun {
 
 /// Stores the question, leases the answer's row and starts the turn.
 pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> Result<Begun> {
-    let started_at = Instant::now();
-    let lease_owner = Uuid::now_v7();
-    let asked = retrieve::ask(state, &sent.content);
-    let (stored, asked_at) = store(state, user, &sent, lease_owner).await?;
-    let answer_id = stored.answer_id;
-    let running = state.metrics.turn();
-    let writer = state.live.start(answer_id.0);
-    let events = writer.reader();
-    let turn = Turn {
-        state: state.clone(),
-        user: user.clone(),
-        conversation_id: stored.conversation_id,
-        user_message_id: stored.question_id,
-        position: stored.position,
-        assistant_message_id: answer_id,
-        question: sent.content,
-        lease_owner,
-        started_at,
-        asked_at,
+    let start = Start::now(state, &sent.content);
+    let (stored, asked_at) = store(state, user, &sent, start.lease_owner).await?;
+    let place =
+        Place { conversation_id: stored.conversation_id, question_id: stored.question_id, asked_at };
+    Ok(start.turn(state, user, place, stored.answer_id, sent.content))
+}
+
+/// Leases a row for another answer to a question of the user's, and starts its turn.
+pub(super) async fn begin_again(
+    state: &AppState,
+    user: &CurrentUser,
+    question: message::Model,
+    answer_id: Uuid,
+) -> Result<Begun> {
+    let start = Start::now(state, &question.content);
+    let lease = Duration::from_secs(state.settings.chat.lease_s);
+    let tx = state.core.begin().await?;
+    let conversation_id = queries::lock_conversation(&tx, user.id, question.conversation_id).await?.id;
+    let newest = unoccupied(&tx, conversation_id).await?;
+    let answer = NewAnswer {
+        conversation_id,
+        question_id: question.id,
+        answer_id: MessageId(answer_id),
+        position: newest.map_or(0, |(_, position)| position) + 1,
+        lease_owner: start.lease_owner,
     };
-    state.tasks.spawn(async move {
-        turn::run(turn, asked, writer).await;
-        drop(running);
-    });
-    Ok(Begun { assistant_message_id: answer_id, events })
+    let asked_at = path::insert_answer(&tx, answer, lease).await?;
+    tx.commit().await?;
+    let place = Place { conversation_id, question_id: question.id, asked_at };
+    Ok(start.turn(state, user, place, answer.answer_id, question.content))
+}
+
+/// A turn whose question is being embedded while its rows are stored.
+struct Start {
+    started_at: Instant,
+    lease_owner: Uuid,
+    asked: Asked,
+}
+
+/// Where a turn was stored, and when.
+struct Place {
+    conversation_id: ConversationId,
+    question_id: MessageId,
+    asked_at: DateTime<Utc>,
+}
+
+impl Start {
+    fn now(state: &AppState, question: &str) -> Self {
+        Self {
+            started_at: Instant::now(),
+            lease_owner: Uuid::now_v7(),
+            asked: retrieve::ask(state, question),
+        }
+    }
+
+    fn turn(
+        self,
+        state: &AppState,
+        user: &CurrentUser,
+        place: Place,
+        answer_id: MessageId,
+        question: String,
+    ) -> Begun {
+        let running = state.metrics.turn();
+        let writer = state.live.start(answer_id.0);
+        let events = writer.reader();
+        let turn = Turn {
+            state: state.clone(),
+            user: user.clone(),
+            conversation_id: place.conversation_id,
+            user_message_id: place.question_id,
+            assistant_message_id: answer_id,
+            question,
+            lease_owner: self.lease_owner,
+            started_at: self.started_at,
+            asked_at: place.asked_at,
+        };
+        let asked = self.asked;
+        state.tasks.spawn(async move {
+            turn::run(turn, asked, writer).await;
+            drop(running);
+        });
+        Begun { assistant_message_id: answer_id, events }
+    }
 }
 
 async fn store(
@@ -74,17 +133,17 @@ async fn store(
 ) -> Result<(NewTurn, DateTime<Utc>)> {
     let lease = Duration::from_secs(state.settings.chat.lease_s);
     let tx = state.core.begin().await?;
-    let conversation_id = match sent.conversation_id {
-        Some(id) => queries::lock_conversation(&tx, user.id, id).await?.id,
+    let conversation = match sent.conversation_id {
+        Some(id) => queries::lock_conversation(&tx, user.id, id).await?,
         // In the same transaction: a message that is not stored leaves no empty conversation.
-        None => crate::conversation::create(&tx, user.id, None).await?.id,
+        None => crate::conversation::create(&tx, user.id, None).await?,
     };
-    let newest = unoccupied(&tx, conversation_id).await?;
-    let parent_id = parent(&tx, conversation_id, sent, newest.map(|(id, _)| id)).await?;
+    let newest = unoccupied(&tx, conversation.id).await?;
+    let active = conversation.active_message_id.or(newest.map(|(id, _)| id));
     let turn = NewTurn {
-        conversation_id,
+        conversation_id: conversation.id,
         question_id: MessageId(Uuid::now_v7()),
-        parent_id,
+        parent_id: sent.follows.parent(&tx, conversation.id, active).await?,
         position: newest.map_or(0, |(_, position)| position) + 1,
         content: sent.content.clone(),
         ui_context: sent.ui_context.clone(),
@@ -111,22 +170,4 @@ async fn unoccupied(tx: &CoreTx, conversation: ConversationId) -> Result<Option<
             id: Some(running.id.0),
         }),
     }
-}
-
-/// The message the question follows: the one named, or the newest.
-async fn parent(
-    tx: &CoreTx,
-    conversation: ConversationId,
-    sent: &Sent,
-    newest: Option<MessageId>,
-) -> Result<Option<MessageId>> {
-    let Some(named) = sent.parent_id else {
-        return Ok(newest);
-    };
-    message::Entity::find_by_id(named)
-        .filter(message::Column::ConversationId.eq(conversation))
-        .one(tx)
-        .await?
-        .map(|message| Some(message.id))
-        .ok_or_else(|| Error::field("parent_id", "no message of this conversation"))
 }

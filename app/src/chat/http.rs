@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::begin::{self, Sent};
+use super::begin::{self, Begun, Sent};
 use super::follow::{self, Follower};
+use super::path::Follows;
 use crate::auth::CurrentUser;
 use crate::conversation::{self, CitationView, MemoryUsed, MessageView};
 use crate::error::{Error, Result};
@@ -40,10 +41,14 @@ pub struct SendRequest {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub ui_context: Option<serde_json::Map<String, serde_json::Value>>,
-    /// The message this one follows; the newest one if absent.
+    /// The message this one follows: absent, the last one of the active path;
+    /// null, none. To edit a message, send its new words with its own
+    /// `parent_id` (null for the first): they become its sibling, and their
+    /// path the active one.
     #[garde(skip)]
     #[serde(default)]
-    pub parent_id: Option<Uuid>,
+    #[schema(value_type = Option<Uuid>)]
+    pub parent_id: Follows,
 }
 
 /// A message to send, in the form of older clients.
@@ -114,9 +119,9 @@ pub async fn send(
         conversation_id: Some(ConversationId(id)),
         content: within_limit(&state, "content", request.content)?,
         ui_context: request.ui_context.map(serde_json::Value::Object),
-        parent_id: request.parent_id.map(MessageId),
+        follows: request.parent_id,
     };
-    respond(&state, &user, &headers, attempt, sent).await
+    respond(&state, &user, &headers, attempt, begin::begin(&state, &user, sent)).await
 }
 
 /// The same by body alone: `{conversation_id?, text}`.
@@ -134,9 +139,9 @@ pub async fn send_text(
         conversation_id: request.conversation_id.map(ConversationId),
         content: within_limit(&state, "text", request.text)?,
         ui_context: request.ui_context.map(serde_json::Value::Object),
-        parent_id: None,
+        follows: Follows::Active,
     };
-    respond(&state, &user, &headers, attempt, sent).await
+    respond(&state, &user, &headers, attempt, begin::begin(&state, &user, sent)).await
 }
 
 fn within_limit(state: &AppState, field: &'static str, content: String) -> Result<String> {
@@ -148,12 +153,13 @@ fn within_limit(state: &AppState, field: &'static str, content: String) -> Resul
     Ok(content)
 }
 
-async fn respond(
+/// Answers from the turn an earlier try has begun, or lets `begin` begin it.
+pub(super) async fn respond(
     state: &AppState,
     user: &CurrentUser,
     headers: &HeaderMap,
     attempt: Attempt,
-    sent: Sent,
+    begin: impl Future<Output = Result<Begun>>,
 ) -> Result<Response> {
     let is_json = wants_json(headers);
     if let Some(turn) = made_before(state, user.id, attempt).await? {
@@ -164,7 +170,7 @@ async fn respond(
         };
         return Ok(([REPLAYED], response).into_response());
     }
-    let begun = begin::begin(state, user, sent).await?;
+    let begun = begin.await?;
     let turn = Follower::of(state, begun.assistant_message_id, begun.events);
     if is_json {
         Ok(Json(whole(state, user.id, begun.assistant_message_id, turn).await?).into_response())

@@ -13,12 +13,16 @@ mod follow;
 pub mod http;
 mod lease;
 mod markers;
+mod path;
 mod prompt;
 mod queries;
+pub mod regenerate;
 mod retrieve;
 mod turn;
 
 use uuid::Uuid;
+
+use path::Follows;
 
 use crate::auth::CurrentUser;
 use crate::db::CoreDb;
@@ -36,7 +40,7 @@ pub async fn ask(state: &AppState, user: &CurrentUser, question: String) -> Resu
         conversation_id: None,
         content: question,
         ui_context: None,
-        parent_id: None,
+        follows: Follows::Active,
     };
     Ok(begin::begin(state, user, sent).await?.events)
 }

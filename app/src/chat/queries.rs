@@ -71,23 +71,6 @@ pub(super) async fn state(core: &impl CoreConn, id: ConversationId) -> Result<St
     })
 }
 
-/// Complete messages before `position`, newest first, at most `limit`.
-pub(super) async fn history(
-    core: &impl CoreConn,
-    id: ConversationId,
-    position: i32,
-    limit: u64,
-) -> Result<Vec<message::Model>> {
-    Ok(message::Entity::find()
-        .filter(message::Column::ConversationId.eq(id))
-        .filter(message::Column::Position.lt(position))
-        .filter(message::Column::Status.eq(message::Status::Complete))
-        .order_by_desc(message::Column::Position)
-        .limit(limit)
-        .all(core)
-        .await?)
-}
-
 /// The two rows of a turn as they are born.
 #[derive(Debug)]
 pub(super) struct NewTurn {
@@ -115,7 +98,7 @@ pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) ->
              INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
              VALUES ($7, $1, $2, $4 + 1, 'assistant', 'streaming', $8, now() + make_interval(secs => $9)))
          UPDATE conversations
-            SET updated_at = now(),
+            SET updated_at = now(), active_message_id = $7,
                 metadata = CASE WHEN $6::jsonb IS NULL THEN metadata ELSE
                     metadata || jsonb_build_object('ui_context', coalesce(metadata -> 'ui_context', '{}') || $6::jsonb) END
           WHERE id = $1

@@ -17,7 +17,7 @@ use super::events::{TurnLog, lease_lost};
 use super::markers::{Marker, MarkerFilter};
 use super::queries::Ending;
 use super::retrieve::{self, Asked, Retrieved};
-use super::{citations, lease, prompt, queries};
+use super::{citations, lease, path, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::db::journal::Append;
@@ -40,7 +40,6 @@ pub(super) struct Turn {
     pub(super) user: CurrentUser,
     pub(super) conversation_id: ConversationId,
     pub(super) user_message_id: MessageId,
-    pub(super) position: i32,
     pub(super) assistant_message_id: MessageId,
     pub(super) question: String,
     pub(super) lease_owner: Uuid,
@@ -107,7 +106,7 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
         log.flush(),
         retrieve::retrieve(state, &turn.user, asked),
         remember(turn),
-        queries::history(&state.core, turn.conversation_id, turn.position, HISTORY_MESSAGES),
+        path::history(&state.core, turn.user_message_id, HISTORY_MESSAGES),
     );
     sent?;
     let mut history = history?;

@@ -1,20 +1,21 @@
-//! `/chat/conversations`: begin, list, read, rename, delete, messages.
+//! `/chat/conversations`: begin, list, read, change, delete, messages.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use entity::ids::ConversationId;
+use entity::ids::{ConversationId, MessageId};
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{ConversationView, MessageView, metadata, queries, write};
+use super::path::{self, Which};
+use super::{ConversationView, ListedMessage, metadata, queries, write};
 use crate::auth::CurrentUser;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
 use crate::state::AppState;
-use crate::web::{self, Json, Page, PageQuery, Path, Problems, Query, text};
+use crate::web::{self, Cursor, Json, Page, PageQuery, Path, Problems, Query, page, text};
 
 /// A conversation to begin.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -33,11 +34,39 @@ pub struct CreateConversation {
 /// What to change in a conversation.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RenameConversation {
+pub struct ChangeConversation {
     /// 1 to 500 characters, not blank.
-    #[garde(length(chars, min = 1, max = 500), custom(text::not_blank))]
+    #[garde(length(chars, min = 1, max = 500), inner(custom(text::not_blank)))]
+    #[serde(default)]
     #[schema(min_length = 1, max_length = 500)]
-    pub title: String,
+    pub title: Option<String>,
+    /// A message of the conversation: the path through it to the newest message
+    /// below becomes the active one.
+    #[garde(skip)]
+    #[serde(default)]
+    pub active_message_id: Option<Uuid>,
+}
+
+/// Which messages to list.
+#[derive(Clone, Debug, Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MessagesQuery {
+    /// Rows a page, 1 to 200.
+    #[garde(range(min = 1, max = page::LIMIT_MAX))]
+    #[serde(default = "page::limit_default")]
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: u64,
+    /// `next_cursor` of the page before.
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    pub cursor: Option<Cursor>,
+    /// Every message of every branch instead of the active path.
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(default = false)]
+    pub all: bool,
 }
 
 /// Begin a conversation.
@@ -79,17 +108,23 @@ pub async fn read(
     Ok(Json(conversation.into()))
 }
 
-/// Rename a conversation.
+/// Change a conversation.
+///
+/// Its title, its active path, or both.
 #[utoipa::path(patch, path = "/chat/conversations/{id}", tag = "chat", params(("id" = Uuid, Path, description = "The conversation")),
-    request_body = RenameConversation, responses((status = 200, body = ConversationView), Problems))]
-pub async fn rename(
+    request_body = ChangeConversation, responses((status = 200, body = ConversationView), Problems))]
+pub async fn change(
     State(state): State<AppState>,
     user: CurrentUser,
     Path(id): Path<Uuid>,
-    Json(request): Json<RenameConversation>,
+    Json(request): Json<ChangeConversation>,
 ) -> Result<Json<ConversationView>> {
-    let conversation = write::rename(&state.core, user.id, ConversationId(id), request.title).await?;
-    Ok(Json(conversation.into()))
+    let active = request.active_message_id.map(MessageId);
+    if request.title.is_none() && active.is_none() {
+        return Err(Error::field("title", "give a title, an active_message_id, or both"));
+    }
+    let changed = write::change(&state.core, user.id, ConversationId(id), request.title, active).await?;
+    Ok(Json(changed.into()))
 }
 
 /// Delete a conversation.
@@ -108,16 +143,20 @@ pub async fn delete(
 
 /// List the messages of a conversation.
 ///
-/// Oldest first, answers with their citations.
+/// Those of the active path, oldest first, answers with their citations; each
+/// with its siblings, which are the other branches. With `all` every message
+/// of every branch; `parent_id` makes the tree of them.
 #[utoipa::path(get, path = "/chat/conversations/{id}/messages", tag = "chat",
-    params(("id" = Uuid, Path, description = "The conversation"), PageQuery),
-    responses((status = 200, body = Page<MessageView>), Problems))]
+    params(("id" = Uuid, Path, description = "The conversation"), MessagesQuery),
+    responses((status = 200, body = Page<ListedMessage>), Problems))]
 pub async fn messages(
     State(state): State<AppState>,
     user: CurrentUser,
     Path(id): Path<Uuid>,
-    Query(page): Query<PageQuery>,
-) -> Result<Json<Page<MessageView>>> {
+    Query(query): Query<MessagesQuery>,
+) -> Result<Json<Page<ListedMessage>>> {
     let conversation = queries::find_owned(&state.core, user.id, ConversationId(id)).await?;
-    Ok(Json(queries::messages(&state.core, &conversation, &page).await?))
+    let page = PageQuery { limit: query.limit, cursor: query.cursor };
+    let which = if query.all { Which::All } else { Which::Active };
+    Ok(Json(path::messages(&state.core, &conversation, which, &page).await?))
 }

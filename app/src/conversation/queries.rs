@@ -1,10 +1,9 @@
 //! Finders. Each asks for the owner; what belongs to somebody else is 404.
 
-use chrono::DateTime;
 use entity::core::{citation, conversation, message};
 use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityLoaderTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{ConversationView, MessageView};
 use crate::db::CoreConn;
@@ -69,34 +68,4 @@ pub(super) async fn list(
     let rows = query.all(core).await?;
     let cursor = |row: &conversation::Model| Cursor { at: row.created_at, id: row.id.0 };
     Ok(Page::of(rows, page.limit, cursor, ConversationView::from))
-}
-
-/// A page of a conversation's messages, oldest first. Having the conversation
-/// is having the right to read it.
-pub(super) async fn messages(
-    core: &impl CoreConn,
-    conversation: &conversation::Model,
-    page: &PageQuery,
-) -> Result<Page<MessageView>> {
-    let mut query = message::Entity::load()
-        .filter(message::Column::ConversationId.eq(conversation.id))
-        .order_by_asc(message::Column::Position)
-        .with(citation::Entity);
-    if let Some(cursor) = page.cursor {
-        query = query.filter(message::Column::Position.gt(position_of(cursor)?));
-    }
-    // One more than asked for, to know whether there is a next page.
-    let rows = query.paginate(core, page.limit + 1).fetch().await?;
-    Ok(Page::of(rows, page.limit, cursor_at, MessageView::from))
-}
-
-/// Both messages of a turn are made at the same instant, so the cursor of this
-/// list carries the position in the place of the time.
-fn cursor_at(row: &message::ModelEx) -> Cursor {
-    Cursor { at: DateTime::from_timestamp_micros(i64::from(row.position)).unwrap_or_default(), id: row.id.0 }
-}
-
-fn position_of(cursor: Cursor) -> Result<i32> {
-    i32::try_from(cursor.at.timestamp_micros())
-        .map_err(|_| Error::field("cursor", "not a cursor of this list"))
 }

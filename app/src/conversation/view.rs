@@ -14,11 +14,13 @@ use crate::llm::Usage;
 pub struct ConversationView {
     /// Key.
     pub id: Uuid,
-    /// Given by the user.
+    /// Given by the user, or made of the first turn.
     pub title: Option<String>,
     /// Given by the client, or the last `ui_context`.
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
+    /// The last message of the active path, which the next message follows.
+    pub active_message_id: Option<Uuid>,
     /// When it was begun.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -60,6 +62,17 @@ pub struct MessageView {
     pub completed_at: Option<DateTime<Utc>>,
 }
 
+/// A message in the list of its conversation.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ListedMessage {
+    /// The message.
+    #[serde(flatten)]
+    pub message: MessageView,
+    /// The messages that follow the same one, this one among them, oldest
+    /// first: edits of a question, answers to it.
+    pub siblings: Vec<Uuid>,
+}
+
 /// A marker `[index]` in an answer, and what it points to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CitationView {
@@ -97,6 +110,7 @@ impl From<conversation::Model> for ConversationView {
             id: row.id.0,
             title: row.title,
             metadata: row.metadata,
+            active_message_id: row.active_message_id.map(Uuid::from),
             created_at: row.created_at,
             updated_at: row.updated_at,
         }

@@ -1,15 +1,16 @@
-//! Beginning and renaming conversations.
+//! Beginning and changing conversations.
 
 use entity::core::conversation;
-use entity::ids::{ConversationId, UserId};
+use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{EntityTrait, QueryFilter};
+use sea_orm::{EntityTrait, QueryFilter, QuerySelect};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::path;
 use super::queries::{find_owned, owned};
-use crate::db::CoreConn;
+use crate::db::{CoreConn, CoreDb};
 use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
 
@@ -58,19 +59,33 @@ async fn insert(
     Ok(conversation::Entity::insert(row).exec_with_returning(core).await?)
 }
 
-/// Gives a conversation of the user another title.
-pub(super) async fn rename(
-    core: &impl CoreConn,
+/// Gives a conversation of the user another title, another active path, or both.
+pub(super) async fn change(
+    core: &CoreDb,
     user: UserId,
     id: ConversationId,
-    title: String,
+    title: Option<String>,
+    active: Option<MessageId>,
 ) -> Result<conversation::Model> {
-    conversation::Entity::update_many()
-        .col_expr(conversation::Column::Title, Expr::val(title))
-        .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"))
+    let tx = core.begin().await?;
+    // Locked as a turn locks it: whoever comes later says what is active.
+    conversation::Entity::find()
         .filter(owned(user, id))
-        .exec_with_returning(core)
+        .lock_exclusive()
+        .one(&tx)
         .await?
-        .pop()
-        .ok_or(Error::NotFound("conversation"))
+        .ok_or(Error::NotFound("conversation"))?;
+    let mut update = conversation::Entity::update_many()
+        .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"))
+        .filter(owned(user, id));
+    if let Some(title) = title {
+        update = update.col_expr(conversation::Column::Title, Expr::val(title));
+    }
+    if let Some(message) = active {
+        let leaf = path::leaf_below(&tx, id, message).await?;
+        update = update.col_expr(conversation::Column::ActiveMessageId, Expr::val(leaf.0));
+    }
+    let changed = update.exec_with_returning(&tx).await?.pop().ok_or(Error::NotFound("conversation"))?;
+    tx.commit().await?;
+    Ok(changed)
 }

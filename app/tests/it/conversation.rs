@@ -145,7 +145,9 @@ async fn messages_are_listed_in_order_with_their_citations() {
     assert_eq!(items[1]["citations"], json!([cited(2, 0), cited(1, 1)]));
 
     let view = tandem::conversation::message_view(app.core(), UserId(user.id), answer).await.unwrap();
-    assert_eq!(serde_json::to_value(view).unwrap(), items[1]);
+    let mut listed = items[1].clone();
+    assert_eq!(listed.as_object_mut().unwrap().remove("siblings"), Some(json!([answer])));
+    assert_eq!(serde_json::to_value(view).unwrap(), listed);
 }
 
 #[tokio::test]
@@ -157,19 +159,22 @@ async fn pages_of_messages_are_exact_however_alike_their_times_are() {
     for position in 1..=7 {
         // All at one instant, with ids that say nothing about the order.
         let id = MessageId(Uuid::new_v4());
+        let parent = written.last().copied();
         let at = "2026-01-01T00:00:00Z".parse().unwrap();
         let id = write(&app, &conversation, position, |row| {
             row.id = Set(id);
+            row.parent_id = Set(parent);
             row.created_at = Set(at);
         })
         .await;
         cite(&app, id, 0, position, Uuid::now_v7(), Uuid::now_v7()).await;
-        written.push(id.to_string());
+        written.push(id);
     }
+    let written: Vec<String> = written.iter().map(ToString::to_string).collect();
     let path = format!("/chat/conversations/{conversation}/messages");
-    for limit in [1, 3, 6, 7, 8] {
-        let seen = all(&user, &path, limit).await;
-        assert_eq!(ids(&seen), written, "limit {limit}");
+    for (limit, which) in [(1, ""), (3, "&all=true"), (3, ""), (6, ""), (7, "&all=true"), (8, "")] {
+        let seen = all_of(&user, &path, limit, which).await;
+        assert_eq!(ids(&seen), written, "limit {limit}{which}");
         for (message, position) in seen.iter().zip(1..) {
             assert_eq!(message["citations"][0]["index"], position);
         }
@@ -243,10 +248,19 @@ async fn deleting_a_conversation_leaves_nothing_of_it_in_core() {
 
 /// Every item of a list, read page by page.
 async fn all(user: &crate::support::user::TestUser, path: &str, limit: usize) -> Vec<Value> {
+    all_of(user, path, limit, "").await
+}
+
+async fn all_of(
+    user: &crate::support::user::TestUser,
+    path: &str,
+    limit: usize,
+    more: &str,
+) -> Vec<Value> {
     let mut items = Vec::new();
     let mut cursor = String::new();
     for _ in 0..100 {
-        let mut page = user.get(&format!("{path}?limit={limit}{cursor}")).await.expect(200);
+        let mut page = user.get(&format!("{path}?limit={limit}{more}{cursor}")).await.expect(200);
         let Value::Array(rows) = page["items"].take() else { unreachable!("items is a list") };
         assert!(rows.len() <= limit);
         items.extend(rows);

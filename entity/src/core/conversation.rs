@@ -1,6 +1,6 @@
 //! Conversations.
 
-use crate::ids::{ConversationId, UserId};
+use crate::ids::{ConversationId, MessageId, UserId};
 use sea_orm::entity::prelude::*;
 
 /// A row.
@@ -13,11 +13,13 @@ pub struct Model {
     pub id: ConversationId,
     /// Owner.
     pub user_id: UserId,
-    /// Given by the user.
+    /// Given by the user, or made of the first turn.
     pub title: Option<String>,
     /// The last `ui_context`.
     #[sea_orm(column_type = "JsonBinary")]
     pub metadata: Json,
+    /// The last message of the active path; none says the newest message.
+    pub active_message_id: Option<MessageId>,
     /// When the row was made.
     pub created_at: DateTimeUtc,
     /// When the row last changed.

@@ -1,5 +1,6 @@
 //! The turn: events, citations, what survives a client, what a model may see.
 
+mod branches;
 mod citations;
 mod durability;
 mod failures;
