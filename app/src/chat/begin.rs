@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::queries::{self, NewTurn};
-use super::retrieve;
+use super::retrieve::{self, Wanted};
 use super::turn::{self, Turn};
 use crate::auth::CurrentUser;
 use crate::db::CoreTx;
@@ -41,7 +41,7 @@ pub(super) struct Begun {
 pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> Result<Begun> {
     let started_at = Instant::now();
     let lease_owner = Uuid::now_v7();
-    let asked = retrieve::ask(state, &sent.content);
+    let asked = retrieve::ask(state, &sent.content, Wanted::of(state));
     let (stored, asked_at) = store(state, user, &sent, lease_owner).await?;
     let answer_id = stored.answer_id;
     let running = state.metrics.turn();

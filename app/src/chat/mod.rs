@@ -8,6 +8,7 @@
 mod answer;
 mod begin;
 mod citations;
+mod complete;
 mod events;
 mod follow;
 pub mod http;
@@ -19,6 +20,9 @@ mod retrieve;
 mod turn;
 
 use uuid::Uuid;
+
+pub use answer::has_words;
+pub use complete::{Answering, Piece, Question, complete};
 
 use crate::auth::CurrentUser;
 use crate::db::CoreDb;

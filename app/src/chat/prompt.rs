@@ -35,7 +35,7 @@ pub(super) fn build(
         messages.push(ChatMessage { role: Role::User, content: data });
     }
     messages.push(ChatMessage { role: Role::User, content: question.to_owned() });
-    ChatRequest { model: None, messages }
+    ChatRequest { messages, ..Default::default() }
 }
 
 /// The newest messages that fit; the oldest fall out first.
@@ -58,7 +58,7 @@ fn within_budget(history: &[message::Model], budget: usize) -> Vec<ChatMessage> 
     kept
 }
 
-fn data_block(retrieved: &Retrieved) -> Option<String> {
+pub(super) fn data_block(retrieved: &Retrieved) -> Option<String> {
     use std::fmt::Write;
 
     if retrieved.passages.is_empty() && retrieved.memories.is_empty() {

@@ -16,7 +16,7 @@ use super::answer::{self, Mode};
 use super::events::{TurnLog, lease_lost};
 use super::markers::{Marker, MarkerFilter};
 use super::queries::Ending;
-use super::retrieve::{self, Asked, Retrieved};
+use super::retrieve::{self, Asked, Retrieved, Wanted};
 use super::{citations, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
@@ -105,7 +105,7 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
     // Whoever waits for the first word waits for no write that can go on beside the work.
     let (sent, retrieved, remembered, history) = tokio::join!(
         log.flush(),
-        retrieve::retrieve(state, &turn.user, asked),
+        retrieve::retrieve(state, &turn.user, asked, Wanted::of(state)),
         remember(turn),
         queries::history(&state.core, turn.conversation_id, turn.position, HISTORY_MESSAGES),
     );
@@ -223,7 +223,7 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
     let problem = error.map(|error| {
         json!({
             "code": error.code(),
-            "detail": public_detail(error),
+            "detail": error.public_detail(),
             "retryable": error.status().is_server_error(),
         })
     });
@@ -270,14 +270,6 @@ async fn store(
     let gone = citations::store(&tx, turn, cited).await?;
     tx.commit().await?;
     Ok(gone)
-}
-
-/// The error's words, unless they are for the log only.
-fn public_detail(error: &Error) -> String {
-    match error {
-        Error::Upstream { detail, .. } | Error::Unavailable { detail, .. } => detail.clone(),
-        _ => "an internal error; the log has it".to_owned(),
-    }
 }
 
 fn elapsed_ms(since: Instant) -> i32 {

@@ -45,6 +45,8 @@ pub struct ChatRequest {
     pub model: Option<String>,
     /// The conversation, oldest first.
     pub messages: Vec<ChatMessage>,
+    /// What else the provider is told, in its own words.
+    pub options: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Tokens as the provider counted them.

@@ -35,6 +35,7 @@ mod knowledge;
 mod links;
 mod llm;
 mod memory;
+mod openai;
 mod operations;
 mod outbox;
 mod packaging;

@@ -104,6 +104,7 @@ impl ChatModel for Chat {
                 messages: request.messages.iter().map(Into::into).collect(),
                 stream: true,
                 stream_options: None,
+                options: &request.options,
             };
             with_retries(self.retries, || self.attempt(&body)).await
         })

@@ -12,6 +12,9 @@ pub(super) struct ChatBody<'a> {
     pub stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_options: Option<StreamOptions>,
+    /// Last, so that nothing above can be said otherwise.
+    #[serde(flatten)]
+    pub options: &'a serde_json::Map<String, Value>,
 }
 
 #[derive(Clone, Serialize)]

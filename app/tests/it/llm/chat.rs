@@ -21,6 +21,7 @@ fn question() -> ChatRequest {
     ChatRequest {
         model: None,
         messages: vec![message(Role::System, "Be brief."), message(Role::User, "Why?")],
+        ..Default::default()
     }
 }
 

@@ -54,6 +54,19 @@ impl TestResponse {
         body
     }
 
+    /// A problem, or an error in the shape of OpenAI's clients, with this status and code; what it says.
+    #[track_caller]
+    pub(crate) fn expect_refusal(self, status: u16, code: &str) -> String {
+        if !self.body.starts_with("{\"error\"") {
+            return self.expect_problem(status, code)["detail"].as_str().unwrap().to_owned();
+        }
+        let error = self.expect(status)["error"].clone();
+        assert_eq!(error["code"], code, "{error}");
+        assert!(error["type"].is_string() && error.get("param").is_some(), "{error}");
+        assert!(!error["request_id"].as_str().unwrap_or_default().is_empty(), "{error}");
+        error["message"].as_str().unwrap().to_owned()
+    }
+
     /// A 422 that names this field.
     #[track_caller]
     pub(crate) fn expect_wrong_field(self, field: &str) -> Value {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::response::{SseEvent, TestResponse};
 
 /// Paths that do not lie below the API's base.
-const WHOLE: [&str; 6] = ["/api/", "/health", "/docs", "/openapi", "/setup", "/metrics"];
+const WHOLE: [&str; 7] = ["/api/", "/health", "/docs", "/openapi", "/setup", "/metrics", "/v1/"];
 
 /// A user of the application under test.
 #[derive(Clone)]
