@@ -135,15 +135,13 @@ fn scope_of(operation: &Operation) -> Option<&'static str> {
         ("admin", true) => Some("admin:read"),
         ("admin", false) => Some("admin:write"),
         ("auth", _) => None,
-        ("chat", true) => Some("chat:read"),
-        ("chat", false) => Some("chat:write"),
+        // `v1` is the face of OpenAI's clients.
+        ("chat" | "v1", true) => Some("chat:read"),
+        ("chat" | "v1", false) => Some("chat:write"),
         ("knowledge", true) => Some("knowledge:read"),
         ("knowledge", false) => Some("knowledge:write"),
         ("memories", true) => Some("memory:read"),
         ("memories", false) => Some("memory:write"),
-        // The face of OpenAI's clients.
-        ("v1", true) => Some("chat:read"),
-        ("v1", false) => Some("chat:write"),
         _ => panic!("{path} has no case: which scope does an API key need?"),
     }
 }
