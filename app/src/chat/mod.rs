@@ -9,6 +9,7 @@ mod abandoned;
 mod answer;
 mod begin;
 mod citations;
+mod ending;
 mod events;
 mod follow;
 pub mod http;

@@ -27,7 +27,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub struct StreamQuery {
     /// The id of the last event that came; 0, as if absent, is the beginning. `Last-Event-ID` counts before it.
     #[garde(inner(range(min = 0)))]
-    #[param(minimum = 0, maximum = 2147483647)]
+    #[param(minimum = 0, maximum = 2_147_483_647)]
     pub starting_after: Option<i32>,
     /// A ticket of `stream-ticket`, instead of `Authorization`.
     #[garde(skip)]

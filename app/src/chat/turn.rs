@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use entity::core::message::Status;
 use entity::ids::{ConversationId, MessageId};
 use futures::{FutureExt, StreamExt};
 use serde_json::json;
@@ -13,12 +12,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::answer::{self, Mode};
+use super::ending::End;
 use super::events::{TurnLog, lease_lost};
 use super::markers::{Marker, MarkerFilter};
 use super::queries::Ending;
 use super::retrieve::{self, Asked, Retrieved};
 use super::stop::unless_stopped;
-use super::{abandoned, citations, lease, prompt, queries};
+use super::{abandoned, citations, ending, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::db::journal::Append;
@@ -71,34 +71,6 @@ pub(super) async fn run(turn: Turn, asked: Asked, writer: Writer) {
     tokio::select! {
         () = work => {}
         () = lost => tracing::warn!(message.id = %turn.assistant_message_id, "the turn's lease was lost"),
-    }
-}
-
-/// How a turn ends.
-enum End {
-    Complete,
-    Failed(Error),
-    Stopped(Stop),
-}
-
-impl End {
-    fn status(&self) -> Status {
-        match self {
-            Self::Complete => Status::Complete,
-            Self::Failed(_) => Status::Failed,
-            Self::Stopped(Stop::Cancelled) => Status::Cancelled,
-            Self::Stopped(Stop::Shutdown) => Status::Interrupted,
-        }
-    }
-
-    /// As metrics name it.
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Failed(_) => "failed",
-            Self::Stopped(Stop::Cancelled) => "cancelled",
-            Self::Stopped(Stop::Shutdown) => "interrupted",
-        }
     }
 }
 
@@ -253,10 +225,9 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
 async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, end: &End) -> Result<()> {
     let latency_ms = elapsed_ms(turn.started_at);
     let mut done = json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms });
-    let mut problem = None;
     match end {
         End::Complete => log.event("done", done),
-        End::Failed(error) => log.event("error", problem.insert(problem_of(error)).clone()),
+        End::Failed(error) => log.event("error", ending::problem_of(error)),
         End::Stopped(Stop::Cancelled) => {
             done["cancelled"] = json!(true);
             log.event("done", done);
@@ -272,7 +243,7 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, end: &End) -> Resu
         usage: draft.usage,
         first_token_ms: draft.first_token_ms,
         latency_ms,
-        error: problem,
+        error: end.problem(),
     };
     let entries = log.take();
     let gone = store(turn, &log.lines(&entries), &ending, &draft.citations).await?;
@@ -301,23 +272,6 @@ async fn store(
     let gone = citations::store(&tx, turn, cited).await?;
     tx.commit().await?;
     Ok(gone)
-}
-
-/// The error as clients see it.
-fn problem_of(error: &Error) -> serde_json::Value {
-    json!({
-        "code": error.code(),
-        "detail": public_detail(error),
-        "retryable": error.status().is_server_error(),
-    })
-}
-
-/// The error's words, unless they are for the log only.
-fn public_detail(error: &Error) -> String {
-    match error {
-        Error::Upstream { detail, .. } | Error::Unavailable { detail, .. } => detail.clone(),
-        _ => "an internal error; the log has it".to_owned(),
-    }
 }
 
 fn elapsed_ms(since: Instant) -> i32 {
