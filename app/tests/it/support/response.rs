@@ -89,9 +89,9 @@ impl EventStream {
     /// The next event; none at the end.
     pub(crate) async fn next(&mut self) -> Option<SseEvent> {
         loop {
-            while let Some((block, rest)) = self.read.split_once("\n\n") {
-                let event = parse_event(block);
-                self.read = rest.to_owned();
+            while let Some(length) = self.read.find("\n\n") {
+                let event = parse_event(&self.read[..length]);
+                self.read.drain(..length + 2);
                 if event.is_some() {
                     return event;
                 }
