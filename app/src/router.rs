@@ -54,6 +54,9 @@ pub const PUBLIC: &[&str] = &[
     "/docs/{*rest}",
 ];
 
+/// Routes that a ticket opens, for browsers' `EventSource`.
+const TICKETED: &[&str] = &["/api/v1/chat/messages/{id}/stream"];
+
 /// Routes that heed `Idempotency-Key`: those that create.
 pub const IDEMPOTENT: &[Rule] = &[
     Rule { path: "/api/v1/chat/conversations", kind: Kind::Kept },
@@ -105,6 +108,9 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(conversation::http::messages))
         .routes(routes!(chat::http::send))
         .routes(routes!(chat::http::send_text))
+        .routes(routes!(chat::stream::attach))
+        .routes(routes!(chat::stream::ticket))
+        .routes(routes!(chat::stream::cancel))
         .routes(routes!(
             feedback::http::vote,
             feedback::http::vote_by_post,
@@ -170,7 +176,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
-    let gate = Gate { state: state.clone(), public: PUBLIC, base: BASE };
+    let gate = Gate { state: state.clone(), public: PUBLIC, ticketed: TICKETED, base: BASE };
     let proxies: Arc<[Network]> = state.settings.http.trusted_proxies.clone().into();
     let keeper = Keeper { state: state.clone(), rules: IDEMPOTENT };
     routes

@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::abandoned;
 use super::queries::{self, NewTurn};
 use super::retrieve::{self, Wanted};
 use super::turn::{self, Turn};
@@ -100,7 +101,7 @@ async fn store(
 async fn unoccupied(tx: &CoreTx, conversation: ConversationId) -> Result<Option<(MessageId, i32)>> {
     let mut state = queries::state(tx, conversation).await?;
     if state.running.is_some_and(|running| running.is_expired) {
-        queries::interrupt_expired(tx, super::BATCH).await?;
+        abandoned::interrupt_expired(tx, super::BATCH).await?;
         state = queries::state(tx, conversation).await?;
     }
     match state.running {

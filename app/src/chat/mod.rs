@@ -5,10 +5,12 @@
 //! model and stores with no database connection held while anything slow is
 //! awaited. Clients follow its log; one that leaves loses nothing.
 
+mod abandoned;
 mod answer;
 mod begin;
 mod citations;
 mod complete;
+mod ending;
 mod events;
 mod follow;
 pub mod http;
@@ -17,6 +19,9 @@ mod markers;
 mod prompt;
 mod queries;
 mod retrieve;
+mod signals;
+mod stop;
+pub mod stream;
 mod turn;
 
 use uuid::Uuid;
@@ -29,6 +34,8 @@ use crate::db::CoreDb;
 use crate::error::Result;
 use crate::state::AppState;
 use crate::web::live::Reader;
+
+pub use signals::listen;
 
 /// Rows one run of a schedule touches at most.
 const BATCH: i64 = 500;
@@ -47,10 +54,10 @@ pub async fn ask(state: &AppState, user: &CurrentUser, question: String) -> Resu
 
 /// Ends turns whose process died. Returns how many.
 pub async fn interrupt_expired(core: &CoreDb) -> Result<u64> {
-    queries::interrupt_expired(core, BATCH).await
+    abandoned::interrupt_expired(core, BATCH).await
 }
 
 /// Deletes a batch of events that are past their day. Returns how many.
 pub async fn delete_old_events(core: &CoreDb) -> Result<u64> {
-    queries::delete_old_events(core, BATCH).await
+    abandoned::delete_old_events(core, BATCH).await
 }

@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use entity::core::message::Status;
 use entity::ids::{ConversationId, MessageId};
 use futures::{FutureExt, StreamExt};
 use serde_json::json;
@@ -13,11 +12,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::answer::{self, Mode};
+use super::ending::End;
 use super::events::{TurnLog, lease_lost};
 use super::markers::{Marker, MarkerFilter};
 use super::queries::Ending;
 use super::retrieve::{self, Asked, Retrieved, Wanted};
-use super::{citations, lease, prompt, queries};
+use super::stop::unless_stopped;
+use super::{abandoned, citations, ending, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::db::journal::Append;
@@ -26,6 +27,7 @@ use crate::llm::{ChatDelta, ChatStream, Usage};
 use crate::memory::Said;
 use crate::state::AppState;
 use crate::web::live::Writer;
+use crate::web::signals::{Signals, Stop};
 
 /// Earlier messages that are looked at; the token budget decides how many go in.
 const HISTORY_MESSAGES: u64 = 100;
@@ -61,33 +63,35 @@ struct Draft {
 
 /// Runs the turn to its end, under its lease.
 pub(super) async fn run(turn: Turn, asked: Asked, writer: Writer) {
+    let signals = writer.signals();
     let log = TurnLog::new(turn.state.journal.clone(), turn.assistant_message_id, turn.lease_owner, writer);
-    let work = write(&turn, asked, log);
+    let work = write(&turn, asked, log, &signals);
     let life = Duration::from_secs(turn.state.settings.chat.lease_s);
-    let lost = lease::keep(&turn.state.core, turn.assistant_message_id, turn.lease_owner, life);
+    let lost = lease::keep(&turn.state.core, turn.assistant_message_id, turn.lease_owner, life, &signals);
     tokio::select! {
         () = work => {}
         () = lost => tracing::warn!(message.id = %turn.assistant_message_id, "the turn's lease was lost"),
     }
 }
 
-async fn write(turn: &Turn, asked: Asked, mut log: TurnLog) {
+async fn write(turn: &Turn, asked: Asked, mut log: TurnLog, signals: &Signals) {
     let mut draft = Draft::default();
+    let flushing = log.flushing();
     // A panic is a failure of this turn, and its client hears of it at once.
-    let outcome = AssertUnwindSafe(Box::pin(produce(turn, asked, &mut log, &mut draft))).catch_unwind().await;
-    let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("writing an answer", "it panicked")));
-    let error = match outcome {
-        Ok(()) => None,
-        Err(error) => {
-            tracing::warn!(%error, message.id = %turn.assistant_message_id, "the turn failed");
-            Some(error)
-        }
+    let work = AssertUnwindSafe(Box::pin(produce(turn, asked, &mut log, &mut draft))).catch_unwind();
+    let end = match unless_stopped(work, signals, &flushing).await {
+        Ok(Ok(Ok(()))) => End::Complete,
+        Ok(Ok(Err(error))) => End::Failed(error),
+        Ok(Err(_)) => End::Failed(Error::internal("writing an answer", "it panicked")),
+        Err(why) => End::Stopped(why),
     };
-    let outcome = if error.is_none() { "complete" } else { "failed" };
-    finish(turn, &mut log, draft, error.as_ref())
+    if let End::Failed(error) = &end {
+        tracing::warn!(%error, message.id = %turn.assistant_message_id, "the turn failed");
+    }
+    finish(turn, &mut log, draft, &end)
         .await
         .can_fail("its lease will run out and the turn be marked interrupted");
-    turn.state.metrics.turn_ended(outcome, turn.started_at.elapsed());
+    turn.state.metrics.turn_ended(end.name(), turn.started_at.elapsed());
 }
 
 /// Retrieves, asks and streams.
@@ -218,22 +222,20 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
 }
 
 /// Stores text, citations and the last events in one transaction, then sends the events.
-async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Error>) -> Result<()> {
+async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, end: &End) -> Result<()> {
     let latency_ms = elapsed_ms(turn.started_at);
-    let problem = error.map(|error| {
-        json!({
-            "code": error.code(),
-            "detail": error.public_detail(),
-            "retryable": error.status().is_server_error(),
-        })
-    });
-    match &problem {
-        Some(problem) => log.event("error", problem.clone()),
-        None => log
-            .event("done", json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms })),
+    let mut done = json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms });
+    match end {
+        End::Complete => log.event("done", done),
+        End::Failed(error) => log.event("error", ending::problem_of(error)),
+        End::Stopped(Stop::Cancelled) => {
+            done["cancelled"] = json!(true);
+            log.event("done", done);
+        }
+        End::Stopped(Stop::Shutdown) => log.event("error", abandoned::interruption()),
     }
     let ending = Ending {
-        status: if problem.is_some() { Status::Failed } else { Status::Complete },
+        status: end.status(),
         content: &draft.text,
         mode: Mode::of(&turn.state).name(),
         model: &answer::model_name(&turn.state),
@@ -241,11 +243,11 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
         usage: draft.usage,
         first_token_ms: draft.first_token_ms,
         latency_ms,
-        error: problem,
+        error: end.problem(),
     };
     let entries = log.take();
     let gone = store(turn, &log.lines(&entries), &ending, &draft.citations).await?;
-    log.send(entries);
+    log.send(&turn.state.core, entries).await;
     citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
     Ok(())
 }

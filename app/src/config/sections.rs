@@ -41,6 +41,8 @@ pub struct Http {
     pub trusted_proxies: Vec<Network>,
     /// Largest JSON body.
     pub json_limit_bytes: usize,
+    /// How long running turns, jobs and open streams may take to end when the process stops.
+    pub grace_s: u64,
 }
 
 /// `[database]`

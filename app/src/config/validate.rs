@@ -17,7 +17,7 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 
 fn ranges(settings: &Settings) -> Result<()> {
     let Settings { database, auth, models, knowledge, chat, jobs, http, memory, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 25] = [
+    let checks: [(&str, u64, u64, u64); 26] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
         ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
@@ -42,6 +42,7 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("chat.heartbeat_s", chat.heartbeat_s, 1, 300),
         ("chat.lease_s", chat.lease_s, 3, 3600),
         ("jobs.workers", jobs.workers as u64, 0, 256),
+        ("http.grace_s", http.grace_s, 0, 3600),
         ("http.json_limit_bytes", http.json_limit_bytes as u64, 1024, 1 << 30),
     ];
     for (key, given, low, high) in checks.into_iter().chain(files::ranges(&settings.files)) {

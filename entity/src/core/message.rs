@@ -81,6 +81,8 @@ pub struct Model {
     pub lease_owner: Option<Uuid>,
     /// Until when, by the database's clock.
     pub lease_expires_at: Option<DateTimeUtc>,
+    /// When its user asked to end it.
+    pub cancel_requested_at: Option<DateTimeUtc>,
     /// When the row was made.
     pub created_at: DateTimeUtc,
     /// When it left `streaming`.

@@ -91,6 +91,11 @@ async fn row_of(app: &TestApp, owner: &TestUser, template: &str) -> String {
         "/chat/conversations/{id}"
         | "/chat/conversations/{id}/messages"
         | "/chat/conversations/{id}/send" => owner.conversation().await,
+        "/chat/messages/{id}/stream" | "/chat/messages/{id}/stream-ticket" | "/chat/messages/{id}/cancel" => {
+            let conversation = owner.conversation().await;
+            let answer = owner.ask(&conversation, "What is beta?").await.expect(200);
+            text(&answer, "assistant_message_id")
+        }
         "/chat/messages/{id}/feedback" => {
             let conversation = owner.conversation().await;
             let answer = owner.ask(&conversation, "What is beta?").await.expect(200);
@@ -116,7 +121,8 @@ async fn row_of(app: &TestApp, owner: &TestUser, template: &str) -> String {
 fn body_of(operation: &Operation) -> Option<Value> {
     let path = operation.template.strip_prefix(BASE).unwrap();
     match (operation.method.as_str(), path) {
-        ("GET" | "DELETE", _) => None,
+        ("GET" | "DELETE", _)
+        | ("POST", "/chat/messages/{id}/stream-ticket" | "/chat/messages/{id}/cancel") => None,
         ("PATCH", "/auth/api-keys/{id}") => Some(json!({"name": "another name"})),
         ("PATCH", "/chat/conversations/{id}") => Some(json!({"title": "another title"})),
         ("POST", "/chat/conversations/{id}/send") => Some(json!({"content": "What is beta?"})),

@@ -1,9 +1,12 @@
 //! The turn: events, citations, what survives a client, what a model may see.
 
+mod cancel;
 mod citations;
 mod durability;
 mod failures;
+mod resume;
 mod retrieval;
+mod tickets;
 mod turn;
 
 use std::time::Duration;
