@@ -29,13 +29,13 @@ pub(super) fn build(
     retrieved: &Retrieved,
     history_tokens: usize,
 ) -> ChatRequest {
-    let mut messages = vec![ChatMessage { role: Role::System, content: INSTRUCTIONS.to_owned() }];
+    let mut messages = vec![ChatMessage::new(Role::System, INSTRUCTIONS)];
     messages.extend(within_budget(history, history_tokens));
     if let Some(data) = data_block(retrieved) {
-        messages.push(ChatMessage { role: Role::User, content: data });
+        messages.push(ChatMessage::new(Role::User, data));
     }
-    messages.push(ChatMessage { role: Role::User, content: question.to_owned() });
-    ChatRequest { model: None, messages }
+    messages.push(ChatMessage::new(Role::User, question));
+    ChatRequest { model: None, messages, tools: Vec::new() }
 }
 
 /// The newest messages that fit; the oldest fall out first.
@@ -46,13 +46,11 @@ fn within_budget(history: &[message::Model], budget: usize) -> Vec<ChatMessage> 
         let tokens = message.content.chars().count() / CHARACTERS_PER_TOKEN + TOKENS_PER_MESSAGE;
         let Some(rest) = left.checked_sub(tokens) else { break };
         left = rest;
-        kept.push(ChatMessage {
-            role: match message.role {
-                MessageRole::User => Role::User,
-                MessageRole::Assistant => Role::Assistant,
-            },
-            content: message.content.clone(),
-        });
+        let role = match message.role {
+            MessageRole::User => Role::User,
+            MessageRole::Assistant => Role::Assistant,
+        };
+        kept.push(ChatMessage::new(role, message.content.as_str()));
     }
     kept.reverse();
     kept

@@ -154,6 +154,8 @@ async fn follow(
                 }
             }
             Some(Ok(ChatDelta::Usage(usage))) => draft.usage = Some(usage),
+            // None were declared.
+            Some(Ok(ChatDelta::ToolCalls(_))) => {}
             Some(Err(error)) => {
                 draft.add(turn, log, &filter.finish(), &[], retrieved);
                 return Err(error.into());
