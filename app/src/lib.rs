@@ -25,6 +25,7 @@ pub mod knowledge;
 pub mod memory;
 // Tier 6
 pub mod feedback;
+pub mod tools;
 // Tier 7
 pub mod chat;
 // Tier 8

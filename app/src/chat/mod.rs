@@ -7,6 +7,7 @@
 
 mod answer;
 mod begin;
+mod budget;
 mod citations;
 mod events;
 mod follow;
@@ -16,6 +17,7 @@ mod markers;
 mod prompt;
 mod queries;
 mod retrieve;
+mod rounds;
 mod turn;
 
 use uuid::Uuid;
