@@ -183,6 +183,47 @@ fn next(state: &mut u64, below: usize) -> usize {
     usize::try_from(*state >> 33).unwrap() % below
 }
 
+/// Eight calls with whatever an attacker could think of.
+fn random_calls(seed: &mut u64, batch: usize, victim: Uuid, memory: &Value) -> Vec<ToolCall> {
+    let names =
+        ["search_knowledge", "recall", "search_conversations", "remember", "forget", "web_search", "sql", ""];
+    let fields =
+        ["query", "limit", "scopes", "fact", "memory_ids", "owner_id", "user_id", "tenant_id", "sql"];
+    let values = [
+        json!("canary beta"),
+        json!("%"),
+        json!("' OR 1=1 --"),
+        json!(victim),
+        json!([victim]),
+        memory.clone(),
+        json!([memory]),
+        json!(["user", "global"]),
+        json!(1_000_000),
+        json!(-1),
+        json!(null),
+        json!({ "$ne": null }),
+        json!("My canary likes beta"),
+        json!("beta facts"),
+        json!("\0"),
+        json!("x".repeat(3000)),
+    ];
+    (0..8)
+        .map(|place| {
+            let mut arguments = json!({});
+            for _ in 0..=next(seed, 3) {
+                let field = fields[next(seed, fields.len())];
+                arguments[field] = values[next(seed, values.len())].clone();
+            }
+            let mut arguments = arguments.to_string();
+            if next(seed, 10) == 0 {
+                arguments.pop();
+            }
+            let name = names[next(seed, names.len())].to_owned();
+            ToolCall { id: format!("{batch}-{place}"), name, arguments }
+        })
+        .collect()
+}
+
 #[tokio::test]
 async fn a_thousand_calls_of_an_attacker_reach_nobody_else() {
     let server = ModelServer::start().await;
@@ -198,52 +239,16 @@ async fn a_thousand_calls_of_an_attacker_reach_nobody_else() {
     let row = auth::find_user_by_email(app.core(), &user.email).await.unwrap().unwrap();
     let caller = Caller {
         state: app.state.clone(),
-        user: row.into(),
+        user: row,
         // Even the victim's conversation, which no turn of the user could name.
         conversation_id: ConversationId(theirs.parse().unwrap()),
         user_message_id: MessageId(Uuid::now_v7()),
         said: Arc::from("Tell me beta facts."),
         has_foreign_text: true,
     };
-    let names =
-        ["search_knowledge", "recall", "search_conversations", "remember", "forget", "web_search", "sql", ""];
-    let fields =
-        ["query", "limit", "scopes", "fact", "memory_ids", "owner_id", "user_id", "tenant_id", "sql"];
-    let values = [
-        json!("canary beta"),
-        json!("%"),
-        json!("' OR 1=1 --"),
-        json!(victim.id),
-        json!([victim.id]),
-        made["id"].clone(),
-        json!([made["id"]]),
-        json!(["user", "global"]),
-        json!(1_000_000),
-        json!(-1),
-        json!(null),
-        json!({ "$ne": null }),
-        json!("My canary likes beta"),
-        json!("beta facts"),
-        json!("\0"),
-        json!("x".repeat(3000)),
-    ];
     let mut seed = 4;
     for batch in 0..125 {
-        let calls = (0..8)
-            .map(|place| {
-                let mut arguments = json!({});
-                for _ in 0..=next(&mut seed, 3) {
-                    let field = fields[next(&mut seed, fields.len())];
-                    arguments[field] = values[next(&mut seed, values.len())].clone();
-                }
-                let mut arguments = arguments.to_string();
-                if next(&mut seed, 10) == 0 {
-                    arguments.pop();
-                }
-                let name = names[next(&mut seed, names.len())].to_owned();
-                ToolCall { id: format!("{batch}-{place}"), name, arguments }
-            })
-            .collect();
+        let calls = random_calls(&mut seed, batch, victim.id, &made["id"]);
         for report in tools::run(&caller, calls, 100_000).await {
             let result: Value = serde_json::from_str(&report.envelope()).unwrap();
             let found = result["data"].to_string().to_lowercase();

@@ -97,7 +97,7 @@ async fn calls_of_a_round_run_side_by_side_and_come_in_order_and_in_time() {
     server.push(Script::reply(["Done."]));
     let started = Instant::now();
     user.ask(&conversation, "Search for everything.").await.expect(200);
-    assert!(started.elapsed() < Duration::from_millis(2000), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     let came = results(&server);
     let kinds: Vec<&Value> = came.iter().map(|result| &result["error"]["type"]).collect();
     assert_eq!(kinds, [&json!("timeout"), &Value::Null, &json!("timeout"), &json!("timeout")]);
