@@ -12,7 +12,13 @@ use crate::support::response::joined;
 #[tokio::test]
 async fn a_passage_found_by_a_tool_is_numbered_and_its_citation_resolves() {
     let server = ModelServer::start().await;
-    let app = modelled(&server).env("TANDEM__CHAT__RETRIEVED_PASSAGES", 1).start().await;
+    // A busy machine must not make the retrieval or the call too late.
+    let app = modelled(&server)
+        .env("TANDEM__CHAT__RETRIEVED_PASSAGES", 1)
+        .env("TANDEM__CHAT__RETRIEVAL_DEADLINE_MS", 60_000)
+        .env("TANDEM__TOOLS__CALL_TIMEOUT_MS", 60_000)
+        .start()
+        .await;
     let user = app.user().await;
     learn(&app, &user, &FOUR).await;
     let conversation = user.conversation().await;
@@ -22,6 +28,9 @@ async fn a_passage_found_by_a_tool_is_numbered_and_its_citation_resolves() {
 
     let events = user.stream(&conversation, "What does market beta measure?").await;
 
+    let context = &events.iter().find(|event| event.event == "context").unwrap().data;
+    assert_eq!(context["documents"][0]["title"], "Beta", "{events:?}");
+    assert_eq!(results(&server)[0]["error"], Value::Null, "{:?}", results(&server));
     let text = "Let me look.\n\nA fall from a peak [2], not; beta [1].";
     let done = &events.last().unwrap().data;
     assert_eq!(done["content"], text);
