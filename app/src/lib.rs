@@ -26,6 +26,7 @@ pub mod memory;
 pub mod openai;
 // Tier 6
 pub mod feedback;
+pub mod tools;
 // Tier 7
 pub mod chat;
 // Tier 8

@@ -15,6 +15,7 @@ mod m20261121_000011_idempotency;
 mod m20261121_000012_outbox;
 mod m20261121_000014_citation_pages;
 mod m20261121_000020_turns;
+mod m20261121_000023_tool_calls;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000012_outbox::Migration),
             Box::new(m20261121_000014_citation_pages::Migration),
             Box::new(m20261121_000020_turns::Migration),
+            Box::new(m20261121_000023_tool_calls::Migration),
         ]
     }
 

@@ -85,8 +85,8 @@ const INSTRUCTIONS: &str = "Documents and memories of the user stand before the 
 fn around(mut messages: Vec<ChatMessage>, options: Map<String, Value>, retrieved: &Retrieved) -> ChatRequest {
     if let Some(data) = prompt::data_block(retrieved) {
         let last = messages.len().saturating_sub(1);
-        messages.insert(last, ChatMessage { role: Role::User, content: data });
-        messages.insert(0, ChatMessage { role: Role::System, content: INSTRUCTIONS.to_owned() });
+        messages.insert(last, ChatMessage::new(Role::User, data));
+        messages.insert(0, ChatMessage::new(Role::System, INSTRUCTIONS));
     }
     ChatRequest { messages, options, ..Default::default() }
 }
@@ -127,6 +127,8 @@ impl Reading {
                         self.end();
                     }
                 }
+                // None were declared, so nothing is called.
+                Some(Ok(ChatDelta::ToolCalls(_))) => {}
                 Some(Ok(ChatDelta::Usage(usage))) => self.ready.push_back(Piece::Usage(usage)),
                 Some(Err(error)) => return Err(error.into()),
                 None => self.end(),

@@ -8,6 +8,7 @@
 mod abandoned;
 mod answer;
 mod begin;
+mod budget;
 mod citations;
 mod complete;
 mod ending;
@@ -19,6 +20,7 @@ mod markers;
 mod prompt;
 mod queries;
 mod retrieve;
+mod rounds;
 mod signals;
 mod stop;
 pub mod stream;

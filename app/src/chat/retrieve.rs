@@ -23,6 +23,11 @@ pub(super) struct Retrieved {
 }
 
 impl Retrieved {
+    /// Nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.passages.is_empty() && self.memories.is_empty()
+    }
+
     /// Says what the answer rests on, and what is missing.
     pub(super) fn announce(&self, log: &mut TurnLog) {
         let documents: Vec<Value> = self

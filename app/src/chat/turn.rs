@@ -5,8 +5,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use entity::core::message::Role;
 use entity::ids::{ConversationId, MessageId};
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -14,26 +15,26 @@ use uuid::Uuid;
 use super::answer::{self, Mode};
 use super::ending::End;
 use super::events::{TurnLog, lease_lost};
-use super::markers::{Marker, MarkerFilter};
+use super::markers::Marker;
 use super::queries::Ending;
 use super::retrieve::{self, Asked, Retrieved, Wanted};
+use super::rounds::Rounds;
 use super::stop::unless_stopped;
 use super::{abandoned, citations, ending, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::db::journal::Append;
 use crate::error::{CanFail, Error, Result};
-use crate::llm::{ChatDelta, ChatStream, Usage};
+use crate::knowledge::Passage;
+use crate::llm::Usage;
 use crate::memory::Said;
 use crate::state::AppState;
+use crate::tools;
 use crate::web::live::Writer;
 use crate::web::signals::{Signals, Stop};
 
 /// Earlier messages that are looked at; the token budget decides how many go in.
 const HISTORY_MESSAGES: u64 = 100;
-
-/// Longest answer kept, in bytes; a model that runs on is stopped there.
-const ANSWER_BYTES_MAX: usize = 200_000;
 
 /// What a turn knows from its beginning.
 #[derive(Debug)]
@@ -53,10 +54,10 @@ pub(super) struct Turn {
 
 /// What has been written so far.
 #[derive(Debug, Default)]
-struct Draft {
-    text: String,
+pub(super) struct Draft {
+    pub(super) text: String,
     citations: Vec<CitationView>,
-    usage: Option<Usage>,
+    pub(super) usage: Option<Usage>,
     first_token_ms: Option<i32>,
     memories: Vec<Uuid>,
 }
@@ -106,8 +107,9 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
         }),
     );
     log.event("start", json!({ "mode": Mode::of(state).name(), "model": answer::model_name(state) }));
+    let forgotten = forget(turn, log).await;
     // Whoever waits for the first word waits for no write that can go on beside the work.
-    let (sent, retrieved, remembered, history) = tokio::join!(
+    let (sent, mut retrieved, remembered, history) = tokio::join!(
         log.flush(),
         retrieve::retrieve(state, &turn.user, asked, Wanted::of(state)),
         remember(turn),
@@ -116,62 +118,48 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
     sent?;
     let mut history = history?;
     history.reverse();
+    // Earlier answers may repeat what documents said.
+    let has_foreign_text =
+        !retrieved.is_empty() || history.iter().any(|message| message.role == Role::Assistant);
+    let request = prompt::build(state, &turn.question, &history, &mut retrieved, forgotten.as_deref());
+    drop(history);
     draft.memories = retrieved.memories.iter().map(|memory| memory.id.0).collect();
     announce(log, &retrieved, remembered.as_ref());
-    let request = prompt::build(&turn.question, &history, &retrieved, state.settings.chat.history_tokens);
-    drop(history);
     let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
     let (sent, stream) =
-        tokio::join!(log.flush(), answer::start(state, request, &turn.question, &retrieved, fact));
+        tokio::join!(log.flush(), answer::start(state, request.clone(), &turn.question, &retrieved, fact));
     sent?;
     let stream = stream?;
-    follow(turn, log, draft, stream, &retrieved).await
+    Rounds::new(turn, request, retrieved.passages, has_foreign_text).run(log, draft, stream).await
 }
 
-/// Reads the answer as it comes. Between two deltas no connection is held.
-async fn follow(
-    turn: &Turn,
-    log: &mut TurnLog,
-    draft: &mut Draft,
-    mut stream: ChatStream,
-    retrieved: &Retrieved,
-) -> Result<()> {
-    let mut filter = MarkerFilter::new(retrieved.passages.len());
-    loop {
-        let delta = match log.due() {
-            Some(due) => {
-                let Ok(delta) = tokio::time::timeout_at(due, stream.next()).await else {
-                    log.flush().await?;
-                    continue;
-                };
-                delta
-            }
-            None => stream.next().await,
-        };
-        match delta {
-            Some(Ok(ChatDelta::Text(text))) => {
-                let (text, markers) = filter.push(&text);
-                draft.add(turn, log, &text, &markers, retrieved);
-                if draft.text.len() > ANSWER_BYTES_MAX {
-                    log.event("info", json!({ "code": "answer_too_long" }));
-                    break;
-                }
-            }
-            Some(Ok(ChatDelta::Usage(usage))) => draft.usage = Some(usage),
-            Some(Err(error)) => {
-                draft.add(turn, log, &filter.finish(), &[], retrieved);
-                return Err(error.into());
-            }
-            None => break,
+/// Deletes the memories that an earlier answer asked about, if this message
+/// says yes; a note of it for the model.
+async fn forget(turn: &Turn, log: &mut TurnLog) -> Option<String> {
+    let gone = tools::forget_confirmed(&turn.state, &turn.user, turn.conversation_id, &turn.question).await;
+    match gone {
+        Ok(gone) => gone.map(|ids| {
+            log.event("info", json!({ "code": "memories_forgotten", "memory_ids": ids }));
+            format!("The user confirmed, and the application deleted {} memories.", ids.len())
+        }),
+        Err(error) => {
+            tracing::warn!(%error, "memories could not be forgotten");
+            log.event("info", json!({ "code": "memories_not_forgotten" }));
+            Some("The user confirmed, but the memories could not be deleted now.".to_owned())
         }
     }
-    draft.add(turn, log, &filter.finish(), &[], retrieved);
-    answer::has_words(&draft.text)
 }
 
 impl Draft {
     /// Text that has passed the filter, and the markers in it.
-    fn add(&mut self, turn: &Turn, log: &mut TurnLog, text: &str, markers: &[Marker], retrieved: &Retrieved) {
+    pub(super) fn add(
+        &mut self,
+        turn: &Turn,
+        log: &mut TurnLog,
+        text: &str,
+        markers: &[Marker],
+        passages: &[Passage],
+    ) {
         if text.is_empty() {
             return;
         }
@@ -182,7 +170,7 @@ impl Draft {
         self.text.push_str(text);
         log.text(text);
         for marker in markers {
-            if let Some(citation) = citations::cite(&self.text, *marker, &retrieved.passages) {
+            if let Some(citation) = citations::cite(&self.text, *marker, passages) {
                 log.event("citation", json!(citation));
                 self.citations.push(citation);
             }

@@ -212,7 +212,17 @@ pub struct Chat {
     pub retrieved_passages: u64,
     /// Memories in the prompt.
     pub retrieved_memories: u64,
-    /// Budget of earlier turns.
+    /// Budget of a prompt, tool results aside; 0 is no budget.
+    pub prompt_tokens: usize,
+    /// Memories' share of what instructions, tools and question leave.
+    pub memory_percent: usize,
+    /// What memories may have all the same.
+    pub memory_floor_tokens: usize,
+    /// Documents' share of what instructions, tools and question leave.
+    pub document_percent: usize,
+    /// What documents may have all the same.
+    pub document_floor_tokens: usize,
+    /// Most of earlier turns; 0 is none.
     pub history_tokens: usize,
     /// Longest user message.
     pub message_characters: usize,

@@ -45,3 +45,4 @@ mod row_security;
 mod schema;
 mod support;
 mod tiers;
+mod tools;

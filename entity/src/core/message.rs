@@ -64,6 +64,9 @@ pub struct Model {
     /// Ids of the memories in the prompt.
     #[sea_orm(column_type = "JsonBinary")]
     pub memories: Json,
+    /// Tools the model called, in order, and what came of it: ids, not words.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub tool_calls: Option<Json>,
     /// As the provider counted.
     pub prompt_tokens: Option<i32>,
     /// As the provider counted.

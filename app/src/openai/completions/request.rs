@@ -121,7 +121,7 @@ impl Message {
                 return Err(Error::field(format!("messages[{index}].role"), message));
             }
         };
-        Ok(ChatMessage { role, content: text(&self.content, index)? })
+        Ok(ChatMessage::new(role, text(&self.content, index)?))
     }
 }
 
