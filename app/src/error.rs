@@ -51,6 +51,15 @@ pub enum Error {
     #[error("{0} not found")]
     NotFound(&'static str),
 
+    /// 404: something named by a client that is not there, with what is.
+    #[error("{detail}")]
+    Absent {
+        /// Machine-readable reason.
+        code: &'static str,
+        /// For a developer to read.
+        detail: String,
+    },
+
     /// 405: the path exists, the method does not.
     #[error("this path does not answer to {0}")]
     MethodNotAllowed(String),

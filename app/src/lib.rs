@@ -23,8 +23,10 @@ pub mod idempotency;
 // Tier 4
 pub mod knowledge;
 pub mod memory;
+pub mod openai;
 // Tier 6
 pub mod feedback;
+pub mod tools;
 // Tier 7
 pub mod chat;
 // Tier 8

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
@@ -29,7 +29,7 @@ use crate::server::{health, identified, metrics};
 use crate::state::AppState;
 use crate::web::client;
 use crate::web::extract::BodyLimit;
-use crate::{admin, auth, chat, conversation, feedback, idempotency, knowledge, memory, web};
+use crate::{admin, auth, chat, conversation, feedback, idempotency, knowledge, memory, openai, web};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -53,6 +53,9 @@ pub const PUBLIC: &[&str] = &[
     "/docs/",
     "/docs/{*rest}",
 ];
+
+/// Routes that a ticket opens, for browsers' `EventSource`.
+const TICKETED: &[&str] = &["/api/v1/chat/messages/{id}/stream"];
 
 /// Routes that heed `Idempotency-Key`: those that create.
 pub const IDEMPOTENT: &[Rule] = &[
@@ -106,6 +109,9 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(conversation::http::messages))
         .routes(routes!(chat::http::send))
         .routes(routes!(chat::http::send_text))
+        .routes(routes!(chat::stream::attach))
+        .routes(routes!(chat::stream::ticket))
+        .routes(routes!(chat::stream::cancel))
         .routes(routes!(chat::regenerate::regenerate))
         .routes(routes!(
             feedback::http::vote,
@@ -137,6 +143,10 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::metrics))
+        .routes(routes!(openai::models::list))
+        .routes(routes!(openai::models::read))
+        .routes(routes!(openai::embeddings::create))
+        .routes(routes!(openai::completions::create))
         .nest(BASE, api())
         .split_for_parts();
     let bearer = HttpBuilder::new()
@@ -168,7 +178,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
-    let gate = Gate { state: state.clone(), public: PUBLIC, base: BASE };
+    let gate = Gate { state: state.clone(), public: PUBLIC, ticketed: TICKETED, base: BASE };
     let proxies: Arc<[Network]> = state.settings.http.trusted_proxies.clone().into();
     let keeper = Keeper { state: state.clone(), rules: IDEMPOTENT };
     routes
@@ -182,6 +192,7 @@ pub fn build(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(limit))
         .layer(axum::Extension(BodyLimit(limit)))
         .layer(from_fn_with_state(proxies, client::identify))
+        .layer(from_fn(openai::in_its_shape))
         .layer(cors(&state))
         .layer(web::panic::layer(state.metrics.clone()))
         .layer(from_fn_with_state(state.metrics.clone(), identified::identified))

@@ -19,6 +19,7 @@ use crate::jobs::outbox::{self, Outbox};
 use crate::llm::LanguageModels;
 use crate::parse::Slots;
 use crate::telemetry::metrics::Metrics;
+use crate::web::far::FarLogs;
 use crate::web::live::LiveLogs;
 
 /// The application's shared state: one count to raise a request, however much it holds.
@@ -48,6 +49,8 @@ pub struct Parts {
     pub slots: Slots,
     /// Turns running in this process.
     pub live: LiveLogs,
+    /// Turns of other processes that are followed in this one.
+    pub far: FarLogs,
     /// What this process counts.
     pub metrics: Metrics,
     /// What searches learned about their filters.
@@ -99,6 +102,7 @@ impl AppState {
             signing_key,
             slots,
             live: LiveLogs::default(),
+            far: FarLogs::default(),
             metrics: Metrics::new(),
             large_filters: LargeFilters::default(),
             tasks,

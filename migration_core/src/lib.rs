@@ -14,7 +14,9 @@ mod m20261121_000010_access;
 mod m20261121_000011_idempotency;
 mod m20261121_000012_outbox;
 mod m20261121_000014_citation_pages;
+mod m20261121_000020_turns;
 mod m20261121_000021_branches;
+mod m20261121_000023_tool_calls;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -31,7 +33,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000011_idempotency::Migration),
             Box::new(m20261121_000012_outbox::Migration),
             Box::new(m20261121_000014_citation_pages::Migration),
+            Box::new(m20261121_000020_turns::Migration),
             Box::new(m20261121_000021_branches::Migration),
+            Box::new(m20261121_000023_tool_calls::Migration),
         ]
     }
 

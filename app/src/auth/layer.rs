@@ -1,11 +1,14 @@
 //! Deny by default: the layer in front of every route.
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::RequestExt;
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use url::form_urlencoded;
+use uuid::Uuid;
 
-use super::{CurrentUser, access, api_keys, login, queries, scope};
+use super::{CurrentUser, access, api_keys, login, queries, scope, tickets};
 use crate::error::{Error, Result};
 use crate::state::AppState;
 
@@ -16,6 +19,9 @@ pub struct Gate {
     pub state: AppState,
     /// The routes that need no user, as they are registered.
     pub public: &'static [&'static str],
+    /// Routes of one message, given by the only parameter of the path, that
+    /// also take a ticket instead of a header, to read.
+    pub ticketed: &'static [&'static str],
     /// Where the API lives: what follows it tells which scope a key needs.
     pub base: &'static str,
 }
@@ -34,11 +40,19 @@ pub async fn require_user(
     next: Next,
 ) -> Result<Response> {
     let route = route.ok_or(Error::NotFound("route"))?;
-    if !gate.public.contains(&route.as_str()) {
+    if gate.public.contains(&route.as_str()) {
+        return Ok(next.run(request).await);
+    }
+    if gate.ticketed.contains(&route.as_str())
+        && let Some(ticket) = ticket(&request)
+    {
+        let message = message_of(&mut request).await?;
+        let user = gate.state.core.promptly(tickets::redeem(&gate.state.core, &ticket, message)).await?;
+        request.extensions_mut().insert(user);
+    } else {
         let token = bearer(request.headers())?;
         let user = if token.starts_with(api_keys::PREFIX) {
-            // A route outside the API has no scope, so no key opens it.
-            let path = route.as_str().strip_prefix(gate.base).unwrap_or_default();
+            let path = route.as_str().strip_prefix(gate.base).unwrap_or(route.as_str());
             let needs = scope::needs(request.method(), path);
             let core = &gate.state.core;
             core.promptly(api_keys::authenticate(core, token, needs)).await?
@@ -58,6 +72,22 @@ async fn authenticate(state: &AppState, token: &str) -> Result<CurrentUser> {
         return Err(login::account_disabled());
     }
     Ok(user.into())
+}
+
+/// The ticket of a request that has nothing better.
+fn ticket(request: &Request) -> Option<String> {
+    if request.method() != Method::GET || request.headers().contains_key(header::AUTHORIZATION) {
+        return None;
+    }
+    let mut parameters = form_urlencoded::parse(request.uri().query()?.as_bytes());
+    parameters.find(|(name, _)| name == "ticket").map(|(_, value)| value.into_owned())
+}
+
+/// The message that a path names.
+async fn message_of(request: &mut Request) -> Result<Uuid> {
+    let named = request.extract_parts::<RawPathParams>().await.ok();
+    let id = named.iter().flatten().next().and_then(|(_, id)| Uuid::parse_str(id).ok());
+    id.ok_or_else(tickets::invalid_ticket)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str> {

@@ -28,6 +28,7 @@ mod set_password;
 mod setup;
 mod sweep;
 mod throttle;
+mod tickets;
 mod user;
 
 pub use access::{access_token, sign_access_token};
@@ -46,4 +47,5 @@ pub use register::{NewUser, create_user, require_registration_open};
 pub use set_password::set_password;
 pub use setup::setup_token;
 pub use sweep::delete_expired;
+pub use tickets::{STREAM_TICKET_LIFE, stream_ticket};
 pub use user::{AdminUser, CurrentUser};

@@ -9,8 +9,14 @@ use crate::error::{Error, Result};
 
 /// The areas, by the first segment of a path below the API's base. `auth` is
 /// not among them: keys do not manage accounts, sessions or keys.
-const AREAS: [(&str, &str); 4] =
-    [("admin", "admin"), ("chat", "chat"), ("knowledge", "knowledge"), ("memories", "memory")];
+const AREAS: [(&str, &str); 5] = [
+    ("admin", "admin"),
+    ("chat", "chat"),
+    ("knowledge", "knowledge"),
+    ("memories", "memory"),
+    // What OpenAI's clients know, which begins at the root.
+    ("v1", "chat"),
+];
 
 /// Routes any key may use.
 const FREE: [(Method, &str); 1] = [(Method::GET, "/auth/me")];
@@ -68,7 +74,10 @@ pub(super) fn is_admin(scope: &str) -> bool {
 
 /// Every scope there is.
 fn all() -> Vec<String> {
-    AREAS.iter().flat_map(|(_, area)| [format!("{area}:read"), format!("{area}:write")]).collect()
+    let mut areas: Vec<&str> = AREAS.iter().map(|(_, area)| *area).collect();
+    areas.sort_unstable();
+    areas.dedup();
+    areas.iter().flat_map(|area| [format!("{area}:read"), format!("{area}:write")]).collect()
 }
 
 #[cfg(test)]

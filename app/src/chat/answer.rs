@@ -62,7 +62,7 @@ pub(super) async fn start(
 
 /// A model that says nothing has failed: an empty answer would stand in the
 /// conversation, and in the next prompt, as if it had been given.
-pub(super) fn has_words(text: &str) -> Result<()> {
+pub fn has_words(text: &str) -> Result<()> {
     if text.trim().is_empty() {
         let detail = "the model provider's answer is empty".to_owned();
         return Err(Error::Upstream { code: "provider_empty_answer", detail });

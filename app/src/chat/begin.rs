@@ -8,9 +8,10 @@ use entity::ids::{ConversationId, MessageId};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::abandoned;
 use super::path::{self, Follows, NewAnswer};
 use super::queries::{self, NewTurn};
-use super::retrieve::{self, Asked};
+use super::retrieve::{self, Asked, Wanted};
 use super::turn::{self, Turn};
 use crate::auth::CurrentUser;
 use crate::db::CoreTx;
@@ -41,8 +42,7 @@ pub(super) struct Begun {
 pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> Result<Begun> {
     let start = Start::now(state, &sent.content);
     let (stored, asked_at) = store(state, user, &sent, start.lease_owner).await?;
-    let place =
-        Place { conversation_id: stored.conversation_id, question_id: stored.question_id, asked_at };
+    let place = Place { conversation_id: stored.conversation_id, question_id: stored.question_id, asked_at };
     Ok(start.turn(state, user, place, stored.answer_id, sent.content))
 }
 
@@ -90,7 +90,7 @@ impl Start {
         Self {
             started_at: Instant::now(),
             lease_owner: Uuid::now_v7(),
-            asked: retrieve::ask(state, question),
+            asked: retrieve::ask(state, question, Wanted::of(state)),
         }
     }
 
@@ -159,7 +159,7 @@ async fn store(
 async fn unoccupied(tx: &CoreTx, conversation: ConversationId) -> Result<Option<(MessageId, i32)>> {
     let mut state = queries::state(tx, conversation).await?;
     if state.running.is_some_and(|running| running.is_expired) {
-        queries::interrupt_expired(tx, super::BATCH).await?;
+        abandoned::interrupt_expired(tx, super::BATCH).await?;
         state = queries::state(tx, conversation).await?;
     }
     match state.running {

@@ -13,8 +13,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::signals;
+use super::stop::Flushing;
+use crate::db::CoreDb;
 use crate::db::journal::{Append, Journal, Line};
-use crate::error::{Error, Result};
+use crate::error::{CanFail, Error, Result};
 use crate::web::live::{Entry, Writer};
 
 /// Text waits this long at most before it is sent.
@@ -33,6 +36,7 @@ pub(super) struct TurnLog {
     flushed_at: Option<Instant>,
     /// The first words have gone out; from then on text is gathered.
     has_begun: bool,
+    flushing: Flushing,
 }
 
 impl TurnLog {
@@ -47,7 +51,13 @@ impl TurnLog {
             waiting: Vec::new(),
             flushed_at: None,
             has_begun: false,
+            flushing: Flushing::default(),
         }
+    }
+
+    /// Whether entries are on their way, for whoever may end the turn.
+    pub(super) fn flushing(&self) -> Flushing {
+        self.flushing.clone()
     }
 
     /// More of the answer.
@@ -74,6 +84,7 @@ impl TurnLog {
 
     /// Stores what waits, then sends it. Fails if the lease is lost.
     pub(super) async fn flush(&mut self) -> Result<()> {
+        let _underway = self.flushing.begin();
         let entries = self.take();
         if entries.is_empty() {
             return Ok(());
@@ -107,13 +118,18 @@ impl TurnLog {
         Append {
             message_id: self.message_id.0,
             lease_owner: self.lease_owner,
+            is_watched: self.writer.signals().is_watched(),
             lines: entries.iter().map(line).collect(),
         }
     }
 
-    /// Sends entries that are stored by now.
-    pub(super) fn send(&self, entries: Vec<Entry>) {
+    /// Sends entries that are stored by now, and tells who follows from afar.
+    pub(super) async fn send(&self, core: &CoreDb, entries: Vec<Entry>) {
+        let newest = entries.last().map(|entry| entry.seq).filter(|_| self.writer.signals().is_watched());
         self.writer.append(entries);
+        if let Some(seq) = newest {
+            signals::tell(core, self.message_id, seq).await.can_fail("followers look by the clock");
+        }
     }
 
     fn gather(&mut self) {

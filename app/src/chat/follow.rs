@@ -13,16 +13,22 @@ use entity::core::message::{self, Status};
 use entity::ids::{MessageId, UserId};
 use futures::Stream;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::queries;
+use super::{abandoned, queries, signals};
 use crate::conversation;
-use crate::error::{Error, Result};
+use crate::error::{CanFail, Error, Result};
 use crate::state::AppState;
 use crate::telemetry::metrics::Running;
 use crate::web::live::{Entry, Reader};
 
-/// A turn of another process is looked at this often.
+/// A turn of another process is looked at this often, unless it is told of.
 const POLL: Duration = Duration::from_millis(250);
+/// And this often while it is.
+const POLL_TOLD: Duration = Duration::from_secs(1);
+/// Who is not told asks again to be, this often.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Events read at once.
 const EVENTS_MAX: u64 = 500;
 
@@ -34,9 +40,19 @@ pub(super) struct Follower {
     after: i32,
     /// The log of this process, while it is being written.
     live: Option<Reader>,
+    /// What another process writes.
+    far: Option<Far>,
     ready: VecDeque<Entry>,
     is_over: bool,
     _counted: Running,
+}
+
+/// How one hears of a turn that another process writes.
+#[derive(Debug)]
+struct Far {
+    grown: watch::Receiver<i32>,
+    asked_at: Instant,
+    is_told: bool,
 }
 
 /// Follows a turn of the user's from the event after `after` on; 0 is the beginning.
@@ -54,14 +70,14 @@ impl Follower {
     fn new(state: &AppState, id: MessageId, live: Option<Reader>, after: i32) -> Self {
         let counted = state.metrics.stream();
         let state = state.clone();
-        Self { state, id, after, live, ready: VecDeque::new(), is_over: false, _counted: counted }
+        Self { state, id, after, live, far: None, ready: VecDeque::new(), is_over: false, _counted: counted }
     }
 
     /// The next event; none after the last.
     pub(super) async fn next(&mut self) -> Option<Entry> {
         loop {
             if let Some(entry) = self.ready.pop_front() {
-                self.after = entry.seq;
+                self.after = self.after.max(entry.seq);
                 self.is_over |= is_last(&entry);
                 return Some(entry);
             }
@@ -90,10 +106,10 @@ impl Follower {
     async fn read(&mut self) {
         if let Err(error) = self.try_read().await {
             tracing::warn!(%error, message.id = %self.id, "a turn cannot be followed");
-            self.close(
-                "core_unavailable",
-                "the core database is not available; the answer goes on without it",
-            );
+            // Without a number: the turn goes on, and so may who follows it.
+            let detail = "the core database is not available; the answer goes on without it";
+            let data = json!({ "code": "core_unavailable", "detail": detail, "retryable": true });
+            self.ready.push_back(Entry { seq: 0, event: "error".to_owned(), data: Arc::new(data) });
         }
     }
 
@@ -102,19 +118,44 @@ impl Follower {
         // In this order: what has ended by now has all its events.
         let standing = core.promptly(queries::standing(core, self.id)).await?;
         let events = queries::events_after(core, self.id, self.after, EVENTS_MAX).await?;
-        if !events.is_empty() {
-            self.ready.extend(events);
-            return Ok(());
-        }
-        match standing {
-            None => self.close("deleted", "the message was deleted"),
-            Some((Status::Streaming, true)) => tokio::time::sleep(POLL).await,
-            Some((Status::Streaming, false)) => {
-                queries::interrupt_expired(core, super::BATCH).await?;
+        match (standing, events.first()) {
+            // Its beginning is gone, and its end goes too: the stored text says it all.
+            (Some((status, _)), Some(next))
+                if status != Status::Streaming && next.seq > self.after.saturating_add(1) =>
+            {
+                self.retell().await?;
             }
-            Some(_) => self.end().await?,
+            (_, Some(_)) => self.ready.extend(events),
+            (None, None) => self.push("error", gone()),
+            (Some((Status::Streaming, true)), None) => self.wait().await,
+            (Some((Status::Streaming, false)), None) => {
+                abandoned::interrupt_expired(core, super::BATCH).await?;
+            }
+            (Some(_), None) => self.end().await?,
         }
         Ok(())
+    }
+
+    /// Waits until there may be more. A process that stops lets go of turns that
+    /// others write: whoever follows them goes on at another replica.
+    async fn wait(&mut self) {
+        let (state, id) = (&self.state, self.id);
+        let Some(far) = &mut self.far else {
+            // What is written from here on wakes; what was written before is read next.
+            let far = Far { grown: state.far.follow(id.0), asked_at: Instant::now(), is_told: false };
+            self.far = Some(far);
+            signals::ask_to_be_told(&state.core, id).await.can_fail("the turn is followed by the clock");
+            return;
+        };
+        let pause = if far.is_told { POLL_TOLD } else { POLL };
+        tokio::select! {
+            grown = tokio::time::timeout(pause, far.grown.changed()) => far.is_told = grown.is_ok(),
+            () = state.shutdown.cancelled() => self.is_over = true,
+        }
+        if !far.is_told && far.asked_at.elapsed() > ASK_AGAIN {
+            far.asked_at = Instant::now();
+            signals::ask_to_be_told(&state.core, id).await.can_fail("the turn is followed by the clock");
+        }
     }
 
     /// The turn has ended and there are no more events. Either the client has
@@ -126,37 +167,48 @@ impl Follower {
             self.is_over = true;
             return Ok(());
         }
-        let Some(message) = queries::message(core, self.id).await? else {
-            self.close("deleted", "the message was deleted");
+        self.retell().await
+    }
+
+    /// Tells what the log would have told, as far as the stored message can. A
+    /// client that has some of the text gets it again in `done` only.
+    async fn retell(&mut self) -> Result<()> {
+        let Some(message) = queries::message(&self.state.core, self.id).await? else {
+            self.push("error", gone());
             return Ok(());
         };
         if self.after == 0 && !message.content.is_empty() {
             self.push("token", json!({ "delta": message.content }));
         }
         match message.status {
-            Status::Complete => {
-                let done = json!({ "content": message.content, "usage": usage(&message), "latency_ms": message.latency_ms });
+            Status::Complete | Status::Cancelled => {
+                let mut done = json!({ "content": message.content, "usage": usage(&message), "latency_ms": message.latency_ms });
+                if message.status == Status::Cancelled {
+                    done["cancelled"] = json!(true);
+                }
                 self.push("done", done);
             }
             Status::Failed => {
                 self.push("error", message.error.unwrap_or_else(|| json!({ "code": "internal" })));
             }
-            Status::Interrupted | Status::Cancelled | Status::Streaming => {
-                self.close("turn_interrupted", "the turn was interrupted; send again");
-            }
+            Status::Interrupted | Status::Streaming => self.push("error", abandoned::interruption()),
         }
         Ok(())
-    }
-
-    fn close(&mut self, code: &str, detail: &str) {
-        self.push("error", json!({ "code": code, "detail": detail, "retryable": true }));
     }
 
     /// An event that is in no log: it comes after everything that is.
     fn push(&mut self, event: &str, data: Value) {
         let last = self.ready.back().map_or(self.after, |entry| entry.seq);
-        self.ready.push_back(Entry { seq: last + 1, event: event.to_owned(), data: Arc::new(data) });
+        self.ready.push_back(Entry {
+            seq: last.saturating_add(1),
+            event: event.to_owned(),
+            data: Arc::new(data),
+        });
     }
+}
+
+fn gone() -> Value {
+    json!({ "code": "deleted", "detail": "the message was deleted", "retryable": false })
 }
 
 fn usage(message: &message::Model) -> Value {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::abandoned;
 use super::begin::{self, Begun, Sent};
 use super::follow::{self, Follower};
 use super::path::Follows;
@@ -202,7 +203,7 @@ fn wants_json(headers: &HeaderMap) -> bool {
 }
 
 /// Events as they come, comments while nothing does.
-fn stream(state: &AppState, turn: Follower) -> Response {
+pub(super) fn stream(state: &AppState, turn: Follower) -> Response {
     let heartbeat = Duration::from_secs(state.settings.chat.heartbeat_s);
     let headers = [
         (header::CACHE_CONTROL, "no-cache"),
@@ -215,7 +216,9 @@ fn stream(state: &AppState, turn: Follower) -> Response {
 
 fn frames(turn: Follower) -> impl Stream<Item = Result<Event, Infallible>> {
     turn.events().map(|Entry { seq, event, data }| {
-        Ok(Event::default().id(seq.to_string()).event(event).data(data.to_string()))
+        let frame = Event::default().event(event).data(data.to_string());
+        // What is in no log has no number, so that a client goes on after the last that is.
+        Ok(if seq == 0 { frame } else { frame.id(seq.to_string()) })
     })
 }
 
@@ -229,30 +232,32 @@ async fn whole(state: &AppState, user: UserId, id: MessageId, mut turn: Follower
         }
         last
     });
-    let last = end.await.map_err(|_| Error::Unavailable {
-        code: "answer_pending",
-        detail: format!("the answer is still being written as message {id}"),
-        source: None,
-    })?;
+    let last = end.await.map_err(|_| pending(id))?;
     match last {
         Some(entry) if entry.event == "error" => Err(follow::failure(&entry.data)),
+        Some(entry) if !follow::is_last(&entry) => Err(pending(id)),
         _ => Ok(answer(conversation::message_view(&state.core, user, id).await?)),
     }
+}
+
+fn pending(id: MessageId) -> Error {
+    let detail = format!("the answer is still being written as message {id}");
+    Error::Unavailable { code: "answer_pending", detail, source: None }
 }
 
 /// What an earlier try came to.
 async fn stored(state: &AppState, user: UserId, turn: message::Model) -> Result<SendAnswer> {
     match turn.status {
-        Status::Complete => Ok(answer(conversation::message_view(&state.core, user, turn.id).await?)),
+        Status::Complete | Status::Cancelled => {
+            Ok(answer(conversation::message_view(&state.core, user, turn.id).await?))
+        }
         Status::Streaming => Err(Error::Conflict {
             code: "turn_in_progress",
             detail: "the answer to this request is still being written".to_owned(),
             id: Some(turn.id.0),
         }),
         Status::Failed => Err(follow::failure(&turn.error.unwrap_or_default())),
-        Status::Interrupted | Status::Cancelled => Err(follow::failure(
-            &serde_json::json!({ "code": "turn_interrupted", "detail": "the turn was interrupted; send again" }),
-        )),
+        Status::Interrupted => Err(follow::failure(&abandoned::interruption())),
     }
 }
 

@@ -33,6 +33,11 @@ impl MarkerFilter {
         Self { passages, held: String::new(), passed: 0 }
     }
 
+    /// There are more passages now.
+    pub(super) fn know(&mut self, passages: usize) {
+        self.passages = passages;
+    }
+
     /// Takes more text; returns what can be sent now and the markers in it.
     pub(super) fn push(&mut self, text: &str) -> (String, Vec<Marker>) {
         let mut out = String::with_capacity(text.len() + self.held.len());

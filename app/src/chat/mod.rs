@@ -5,9 +5,13 @@
 //! model and stores with no database connection held while anything slow is
 //! awaited. Clients follow its log; one that leaves loses nothing.
 
+mod abandoned;
 mod answer;
 mod begin;
+mod budget;
 mod citations;
+mod complete;
+mod ending;
 mod events;
 mod follow;
 pub mod http;
@@ -18,10 +22,16 @@ mod prompt;
 mod queries;
 pub mod regenerate;
 mod retrieve;
+mod rounds;
+mod signals;
+mod stop;
+pub mod stream;
 mod turn;
 
 use uuid::Uuid;
 
+pub use answer::has_words;
+pub use complete::{Answering, Piece, Question, complete};
 use path::Follows;
 
 use crate::auth::CurrentUser;
@@ -29,6 +39,8 @@ use crate::db::CoreDb;
 use crate::error::Result;
 use crate::state::AppState;
 use crate::web::live::Reader;
+
+pub use signals::listen;
 
 /// Rows one run of a schedule touches at most.
 const BATCH: i64 = 500;
@@ -47,10 +59,10 @@ pub async fn ask(state: &AppState, user: &CurrentUser, question: String) -> Resu
 
 /// Ends turns whose process died. Returns how many.
 pub async fn interrupt_expired(core: &CoreDb) -> Result<u64> {
-    queries::interrupt_expired(core, BATCH).await
+    abandoned::interrupt_expired(core, BATCH).await
 }
 
 /// Deletes a batch of events that are past their day. Returns how many.
 pub async fn delete_old_events(core: &CoreDb) -> Result<u64> {
-    queries::delete_old_events(core, BATCH).await
+    abandoned::delete_old_events(core, BATCH).await
 }

@@ -16,7 +16,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::db::journal::Append;
-use crate::db::{CoreConn, CoreDb, CoreTx};
+use crate::db::{CoreConn, CoreTx};
 use crate::error::{Error, Result};
 use crate::web::live::Entry;
 
@@ -117,23 +117,6 @@ pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) ->
     );
     let row = tx.query_one_raw(statement).await?.ok_or(Error::NotFound("conversation"))?;
     Ok(row.try_get("", "updated_at")?)
-}
-
-/// Prolongs the lease. False: it is lost.
-pub(super) async fn prolong(
-    core: &CoreDb,
-    id: MessageId,
-    lease_owner: Uuid,
-    lease: Duration,
-) -> Result<bool> {
-    let prolonged = execute(
-        core,
-        "UPDATE messages SET lease_expires_at = now() + make_interval(secs => $3)
-          WHERE id = $1 AND lease_owner = $2 AND status = 'streaming' AND lease_expires_at > now()",
-        vec![id.0.into(), lease_owner.into(), lease.as_secs_f64().into()],
-    )
-    .await?;
-    Ok(prolonged == 1)
 }
 
 /// How far a message is, and whether its lease is alive.
@@ -245,36 +228,6 @@ pub(super) async fn finish(core: &impl CoreConn, last: &Append, ending: &Ending<
 pub(super) async fn insert_citations(tx: &CoreTx, citations: Vec<citation::ActiveModel>) -> Result<()> {
     citation::Entity::insert_many(citations).exec_without_returning(tx).await?;
     Ok(())
-}
-
-/// Ends turns whose lease ran out; what they had sent stays as their text.
-/// Other replicas' living turns are left alone.
-pub(super) async fn interrupt_expired(core: &impl CoreConn, limit: i64) -> Result<u64> {
-    execute(
-        core,
-        "UPDATE messages AS m
-            SET status = 'interrupted', lease_owner = NULL, lease_expires_at = NULL, completed_at = now(),
-                content = coalesce((SELECT string_agg(e.data ->> 'delta', '' ORDER BY e.seq)
-                                      FROM message_events AS e
-                                     WHERE e.message_id = m.id AND e.event = 'token'), '')
-          WHERE m.id IN (SELECT id FROM messages
-                          WHERE status = 'streaming' AND lease_expires_at < now()
-                          LIMIT $1 FOR UPDATE SKIP LOCKED)",
-        vec![limit.into()],
-    )
-    .await
-}
-
-/// Deletes events older than a day, at most `limit`; the stored text answers from then on.
-pub(super) async fn delete_old_events(core: &impl CoreConn, limit: i64) -> Result<u64> {
-    execute(
-        core,
-        "DELETE FROM message_events
-          WHERE ctid IN (SELECT ctid FROM message_events
-                          WHERE created_at < now() - interval '24 hours' LIMIT $1)",
-        vec![limit.into()],
-    )
-    .await
 }
 
 async fn execute(core: &impl CoreConn, sql: &'static str, values: Vec<Value>) -> Result<u64> {

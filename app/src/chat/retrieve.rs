@@ -23,6 +23,11 @@ pub(super) struct Retrieved {
 }
 
 impl Retrieved {
+    /// Nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.passages.is_empty() && self.memories.is_empty()
+    }
+
     /// Says what the answer rests on, and what is missing.
     pub(super) fn announce(&self, log: &mut TurnLog) {
         let documents: Vec<Value> = self
@@ -56,11 +61,33 @@ impl Retrieved {
 /// Dropped, it is called off.
 pub(super) type Asked = Option<AbortOnDropHandle<Result<Vec<f32>, ModelError>>>;
 
+/// How much an answer may rest on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    passages: u64,
+    memories: u64,
+}
+
+impl Wanted {
+    /// As configured.
+    pub(super) fn of(state: &AppState) -> Self {
+        let settings = &state.settings.chat;
+        Self { passages: settings.retrieved_passages, memories: settings.retrieved_memories }
+    }
+
+    /// Without what is not allowed.
+    pub(super) fn only(self, passages: bool, memories: bool) -> Self {
+        Self {
+            passages: if passages { self.passages } else { 0 },
+            memories: if memories { self.memories } else { 0 },
+        }
+    }
+}
+
 /// Embeds the question while the turn is still being stored. Only the user's
 /// own words are embedded, never the prompt around them.
-pub(super) fn ask(state: &AppState, question: &str) -> Asked {
-    let settings = &state.settings.chat;
-    if settings.retrieved_passages == 0 && settings.retrieved_memories == 0 {
+pub(super) fn ask(state: &AppState, question: &str, wanted: Wanted) -> Asked {
+    if wanted.passages == 0 && wanted.memories == 0 {
         return None;
     }
     let (models, question) = (state.models.clone(), question.to_owned());
@@ -69,10 +96,15 @@ pub(super) fn ask(state: &AppState, question: &str) -> Asked {
 
 /// Searches knowledge and memories at once. Never fails: an answer without
 /// them is better than none, as long as it says so.
-pub(super) async fn retrieve(state: &AppState, user: &CurrentUser, asked: Asked) -> Retrieved {
+pub(super) async fn retrieve(
+    state: &AppState,
+    user: &CurrentUser,
+    asked: Asked,
+    wanted: Wanted,
+) -> Retrieved {
     let Some(asked) = asked else { return Retrieved::default() };
     let deadline = state.settings.chat.retrieval_deadline();
-    match tokio::time::timeout(deadline, search(state, user, asked)).await {
+    match tokio::time::timeout(deadline, search(state, user, asked, wanted)).await {
         Ok(Ok(retrieved)) => retrieved,
         Ok(Err(error)) => {
             tracing::warn!(%error, "answering without retrieval");
@@ -89,15 +121,15 @@ async fn search(
     state: &AppState,
     user: &CurrentUser,
     asked: AbortOnDropHandle<Result<Vec<f32>, ModelError>>,
+    wanted: Wanted,
 ) -> Result<Retrieved> {
-    let settings = &state.settings.chat;
     let (vector, settled) = tokio::join!(asked, state.outbox.settle(user.id));
     let vector = vector.context("embedding the question")?.map_err(Error::from)?;
     settled?;
     let audience = user.audience();
     let (passages, memories) = tokio::join!(
-        knowledge(state, &audience, &vector, settings.retrieved_passages),
-        recall(state, &audience, &vector, settings.retrieved_memories),
+        knowledge(state, &audience, &vector, wanted.passages),
+        recall(state, &audience, &vector, wanted.memories),
     );
     let missing = (passages.is_err() || memories.is_err()).then_some("retrieval_unavailable");
     for error in [passages.as_ref().err(), memories.as_ref().err()].into_iter().flatten() {

@@ -5,33 +5,36 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use entity::core::message::Status;
+use entity::core::message::Role;
 use entity::ids::{ConversationId, MessageId};
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::answer::{self, Mode};
+use super::ending::End;
 use super::events::{TurnLog, lease_lost};
-use super::markers::{Marker, MarkerFilter};
+use super::markers::Marker;
 use super::queries::Ending;
-use super::retrieve::{self, Asked, Retrieved};
-use super::{citations, lease, path, prompt, queries};
+use super::retrieve::{self, Asked, Retrieved, Wanted};
+use super::rounds::Rounds;
+use super::stop::unless_stopped;
+use super::{abandoned, citations, ending, lease, path, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::db::journal::Append;
 use crate::error::{CanFail, Error, Result};
-use crate::llm::{ChatDelta, ChatStream, Usage};
+use crate::knowledge::Passage;
+use crate::llm::Usage;
 use crate::memory::Said;
 use crate::state::AppState;
+use crate::tools;
 use crate::web::live::Writer;
+use crate::web::signals::{Signals, Stop};
 
 /// Earlier messages that are looked at; the token budget decides how many go in.
 const HISTORY_MESSAGES: u64 = 100;
-
-/// Longest answer kept, in bytes; a model that runs on is stopped there.
-const ANSWER_BYTES_MAX: usize = 200_000;
 
 /// What a turn knows from its beginning.
 #[derive(Debug)]
@@ -50,43 +53,45 @@ pub(super) struct Turn {
 
 /// What has been written so far.
 #[derive(Debug, Default)]
-struct Draft {
-    text: String,
+pub(super) struct Draft {
+    pub(super) text: String,
     citations: Vec<CitationView>,
-    usage: Option<Usage>,
+    pub(super) usage: Option<Usage>,
     first_token_ms: Option<i32>,
     memories: Vec<Uuid>,
 }
 
 /// Runs the turn to its end, under its lease.
 pub(super) async fn run(turn: Turn, asked: Asked, writer: Writer) {
+    let signals = writer.signals();
     let log = TurnLog::new(turn.state.journal.clone(), turn.assistant_message_id, turn.lease_owner, writer);
-    let work = write(&turn, asked, log);
+    let work = write(&turn, asked, log, &signals);
     let life = Duration::from_secs(turn.state.settings.chat.lease_s);
-    let lost = lease::keep(&turn.state.core, turn.assistant_message_id, turn.lease_owner, life);
+    let lost = lease::keep(&turn.state.core, turn.assistant_message_id, turn.lease_owner, life, &signals);
     tokio::select! {
         () = work => {}
         () = lost => tracing::warn!(message.id = %turn.assistant_message_id, "the turn's lease was lost"),
     }
 }
 
-async fn write(turn: &Turn, asked: Asked, mut log: TurnLog) {
+async fn write(turn: &Turn, asked: Asked, mut log: TurnLog, signals: &Signals) {
     let mut draft = Draft::default();
+    let flushing = log.flushing();
     // A panic is a failure of this turn, and its client hears of it at once.
-    let outcome = AssertUnwindSafe(Box::pin(produce(turn, asked, &mut log, &mut draft))).catch_unwind().await;
-    let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("writing an answer", "it panicked")));
-    let error = match outcome {
-        Ok(()) => None,
-        Err(error) => {
-            tracing::warn!(%error, message.id = %turn.assistant_message_id, "the turn failed");
-            Some(error)
-        }
+    let work = AssertUnwindSafe(Box::pin(produce(turn, asked, &mut log, &mut draft))).catch_unwind();
+    let end = match unless_stopped(work, signals, &flushing).await {
+        Ok(Ok(Ok(()))) => End::Complete,
+        Ok(Ok(Err(error))) => End::Failed(error),
+        Ok(Err(_)) => End::Failed(Error::internal("writing an answer", "it panicked")),
+        Err(why) => End::Stopped(why),
     };
-    let outcome = if error.is_none() { "complete" } else { "failed" };
-    finish(turn, &mut log, draft, error.as_ref())
+    if let End::Failed(error) = &end {
+        tracing::warn!(%error, message.id = %turn.assistant_message_id, "the turn failed");
+    }
+    finish(turn, &mut log, draft, &end)
         .await
         .can_fail("its lease will run out and the turn be marked interrupted");
-    turn.state.metrics.turn_ended(outcome, turn.started_at.elapsed());
+    turn.state.metrics.turn_ended(end.name(), turn.started_at.elapsed());
 }
 
 /// Retrieves, asks and streams.
@@ -101,72 +106,59 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
         }),
     );
     log.event("start", json!({ "mode": Mode::of(state).name(), "model": answer::model_name(state) }));
+    let forgotten = forget(turn, log).await;
     // Whoever waits for the first word waits for no write that can go on beside the work.
-    let (sent, retrieved, remembered, history) = tokio::join!(
+    let (sent, mut retrieved, remembered, history) = tokio::join!(
         log.flush(),
-        retrieve::retrieve(state, &turn.user, asked),
+        retrieve::retrieve(state, &turn.user, asked, Wanted::of(state)),
         remember(turn),
         path::history(&state.core, turn.user_message_id, HISTORY_MESSAGES),
     );
     sent?;
     let mut history = history?;
     history.reverse();
+    // Earlier answers may repeat what documents said.
+    let has_foreign_text =
+        !retrieved.is_empty() || history.iter().any(|message| message.role == Role::Assistant);
+    let request = prompt::build(state, &turn.question, &history, &mut retrieved, forgotten.as_deref());
+    drop(history);
     draft.memories = retrieved.memories.iter().map(|memory| memory.id.0).collect();
     announce(log, &retrieved, remembered.as_ref());
-    let request = prompt::build(&turn.question, &history, &retrieved, state.settings.chat.history_tokens);
-    drop(history);
     let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
     let (sent, stream) =
-        tokio::join!(log.flush(), answer::start(state, request, &turn.question, &retrieved, fact));
+        tokio::join!(log.flush(), answer::start(state, request.clone(), &turn.question, &retrieved, fact));
     sent?;
     let stream = stream?;
-    follow(turn, log, draft, stream, &retrieved).await
+    Rounds::new(turn, request, retrieved.passages, has_foreign_text).run(log, draft, stream).await
 }
 
-/// Reads the answer as it comes. Between two deltas no connection is held.
-async fn follow(
-    turn: &Turn,
-    log: &mut TurnLog,
-    draft: &mut Draft,
-    mut stream: ChatStream,
-    retrieved: &Retrieved,
-) -> Result<()> {
-    let mut filter = MarkerFilter::new(retrieved.passages.len());
-    loop {
-        let delta = match log.due() {
-            Some(due) => {
-                let Ok(delta) = tokio::time::timeout_at(due, stream.next()).await else {
-                    log.flush().await?;
-                    continue;
-                };
-                delta
-            }
-            None => stream.next().await,
-        };
-        match delta {
-            Some(Ok(ChatDelta::Text(text))) => {
-                let (text, markers) = filter.push(&text);
-                draft.add(turn, log, &text, &markers, retrieved);
-                if draft.text.len() > ANSWER_BYTES_MAX {
-                    log.event("info", json!({ "code": "answer_too_long" }));
-                    break;
-                }
-            }
-            Some(Ok(ChatDelta::Usage(usage))) => draft.usage = Some(usage),
-            Some(Err(error)) => {
-                draft.add(turn, log, &filter.finish(), &[], retrieved);
-                return Err(error.into());
-            }
-            None => break,
+/// Deletes the memories that an earlier answer asked about, if this message
+/// says yes; a note of it for the model.
+async fn forget(turn: &Turn, log: &mut TurnLog) -> Option<String> {
+    let gone = tools::forget_confirmed(&turn.state, &turn.user, turn.conversation_id, &turn.question).await;
+    match gone {
+        Ok(gone) => gone.map(|ids| {
+            log.event("info", json!({ "code": "memories_forgotten", "memory_ids": ids }));
+            format!("The user confirmed, and the application deleted {} memories.", ids.len())
+        }),
+        Err(error) => {
+            tracing::warn!(%error, "memories could not be forgotten");
+            log.event("info", json!({ "code": "memories_not_forgotten" }));
+            Some("The user confirmed, but the memories could not be deleted now.".to_owned())
         }
     }
-    draft.add(turn, log, &filter.finish(), &[], retrieved);
-    answer::has_words(&draft.text)
 }
 
 impl Draft {
     /// Text that has passed the filter, and the markers in it.
-    fn add(&mut self, turn: &Turn, log: &mut TurnLog, text: &str, markers: &[Marker], retrieved: &Retrieved) {
+    pub(super) fn add(
+        &mut self,
+        turn: &Turn,
+        log: &mut TurnLog,
+        text: &str,
+        markers: &[Marker],
+        passages: &[Passage],
+    ) {
         if text.is_empty() {
             return;
         }
@@ -177,7 +169,7 @@ impl Draft {
         self.text.push_str(text);
         log.text(text);
         for marker in markers {
-            if let Some(citation) = citations::cite(&self.text, *marker, &retrieved.passages) {
+            if let Some(citation) = citations::cite(&self.text, *marker, passages) {
                 log.event("citation", json!(citation));
                 self.citations.push(citation);
             }
@@ -217,22 +209,20 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
 }
 
 /// Stores text, citations and the last events in one transaction, then sends the events.
-async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Error>) -> Result<()> {
+async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, end: &End) -> Result<()> {
     let latency_ms = elapsed_ms(turn.started_at);
-    let problem = error.map(|error| {
-        json!({
-            "code": error.code(),
-            "detail": public_detail(error),
-            "retryable": error.status().is_server_error(),
-        })
-    });
-    match &problem {
-        Some(problem) => log.event("error", problem.clone()),
-        None => log
-            .event("done", json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms })),
+    let mut done = json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms });
+    match end {
+        End::Complete => log.event("done", done),
+        End::Failed(error) => log.event("error", ending::problem_of(error)),
+        End::Stopped(Stop::Cancelled) => {
+            done["cancelled"] = json!(true);
+            log.event("done", done);
+        }
+        End::Stopped(Stop::Shutdown) => log.event("error", abandoned::interruption()),
     }
     let ending = Ending {
-        status: if problem.is_some() { Status::Failed } else { Status::Complete },
+        status: end.status(),
         content: &draft.text,
         mode: Mode::of(&turn.state).name(),
         model: &answer::model_name(&turn.state),
@@ -240,11 +230,11 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
         usage: draft.usage,
         first_token_ms: draft.first_token_ms,
         latency_ms,
-        error: problem,
+        error: end.problem(),
     };
     let entries = log.take();
     let gone = store(turn, &log.lines(&entries), &ending, &draft.citations).await?;
-    log.send(entries);
+    log.send(&turn.state.core, entries).await;
     citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
     Ok(())
 }
@@ -269,14 +259,6 @@ async fn store(
     let gone = citations::store(&tx, turn, cited).await?;
     tx.commit().await?;
     Ok(gone)
-}
-
-/// The error's words, unless they are for the log only.
-fn public_detail(error: &Error) -> String {
-    match error {
-        Error::Upstream { detail, .. } | Error::Unavailable { detail, .. } => detail.clone(),
-        _ => "an internal error; the log has it".to_owned(),
-    }
 }
 
 fn elapsed_ms(since: Instant) -> i32 {

@@ -7,6 +7,7 @@ mod files;
 mod network;
 mod sections;
 mod source;
+mod tools;
 mod validate;
 
 pub use files::Files;
@@ -15,6 +16,7 @@ pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Memory,
     Models, Registration, Telemetry,
 };
+pub use tools::Tools;
 
 use std::collections::HashMap;
 
@@ -52,6 +54,8 @@ pub struct Settings {
     pub files: Files,
     /// The turn.
     pub chat: Chat,
+    /// What the model may call.
+    pub tools: Tools,
     /// The job workers.
     pub jobs: Jobs,
     /// Logs.

@@ -41,6 +41,8 @@ pub struct Http {
     pub trusted_proxies: Vec<Network>,
     /// Largest JSON body.
     pub json_limit_bytes: usize,
+    /// How long running turns, jobs and open streams may take to end when the process stops.
+    pub grace_s: u64,
 }
 
 /// `[database]`
@@ -210,7 +212,17 @@ pub struct Chat {
     pub retrieved_passages: u64,
     /// Memories in the prompt.
     pub retrieved_memories: u64,
-    /// Budget of earlier turns.
+    /// Budget of a prompt, tool results aside; 0 is no budget.
+    pub prompt_tokens: usize,
+    /// Memories' share of what instructions, tools and question leave.
+    pub memory_percent: usize,
+    /// What memories may have all the same.
+    pub memory_floor_tokens: usize,
+    /// Documents' share of what instructions, tools and question leave.
+    pub document_percent: usize,
+    /// What documents may have all the same.
+    pub document_floor_tokens: usize,
+    /// Most of earlier turns; 0 is none.
     pub history_tokens: usize,
     /// Longest user message.
     pub message_characters: usize,

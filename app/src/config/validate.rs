@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{AppEnv, Settings, files};
+use super::{AppEnv, Settings, files, tools};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
@@ -17,7 +17,7 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 
 fn ranges(settings: &Settings) -> Result<()> {
     let Settings { database, auth, models, knowledge, chat, jobs, http, memory, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 25] = [
+    let checks: [(&str, u64, u64, u64); 31] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
         ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
@@ -39,12 +39,19 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("memory.hnsw_ef_search", u64::from(memory.hnsw_ef_search), 1, 1000),
         ("chat.retrieved_passages", chat.retrieved_passages, 0, 50),
         ("chat.retrieved_memories", chat.retrieved_memories, 0, 50),
+        ("chat.prompt_tokens", chat.prompt_tokens as u64, 0, 10_000_000),
+        ("chat.memory_percent", chat.memory_percent as u64, 0, 100),
+        ("chat.memory_floor_tokens", chat.memory_floor_tokens as u64, 0, 100_000),
+        ("chat.document_percent", chat.document_percent as u64, 0, 100),
+        ("chat.document_floor_tokens", chat.document_floor_tokens as u64, 0, 100_000),
         ("chat.heartbeat_s", chat.heartbeat_s, 1, 300),
         ("chat.lease_s", chat.lease_s, 3, 3600),
         ("jobs.workers", jobs.workers as u64, 0, 256),
+        ("http.grace_s", http.grace_s, 0, 3600),
         ("http.json_limit_bytes", http.json_limit_bytes as u64, 1024, 1 << 30),
     ];
-    for (key, given, low, high) in checks.into_iter().chain(files::ranges(&settings.files)) {
+    let sections = files::ranges(&settings.files).into_iter().chain(tools::ranges(&settings.tools));
+    for (key, given, low, high) in checks.into_iter().chain(sections) {
         if !(low..=high).contains(&given) {
             return Err(Error::startup(
                 format!("{key} is {given}, allowed are {low} to {high}"),

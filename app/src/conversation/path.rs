@@ -8,9 +8,7 @@ use std::collections::HashMap;
 use chrono::DateTime;
 use entity::core::{citation, conversation, message};
 use entity::ids::{ConversationId, MessageId};
-use sea_orm::{
-    ColumnTrait, DbBackend, EntityLoaderTrait, QueryFilter, QueryOrder, Statement,
-};
+use sea_orm::{ColumnTrait, DbBackend, EntityLoaderTrait, QueryFilter, QueryOrder, Statement};
 use uuid::Uuid;
 
 use super::{ListedMessage, MessageView};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use entity::core::message::{Role, Status};
 use entity::core::{citation, conversation, message};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -48,6 +48,8 @@ pub struct MessageView {
     pub citations: Vec<CitationView>,
     /// The memories that were in the prompt.
     pub memories: Vec<MemoryUsed>,
+    /// The tools that the model called, in order.
+    pub tool_calls: Vec<ToolCallView>,
     /// As the provider counted; absent when it did not.
     pub usage: Option<Usage>,
     /// The model that answered.
@@ -104,6 +106,30 @@ pub struct MemoryUsed {
     pub id: Uuid,
 }
 
+/// A call of a tool while an answer was written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ToolCallView {
+    /// The model's id of the call.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// As the model gave them; a text if they were no JSON or too long.
+    #[schema(value_type = Object)]
+    pub arguments: serde_json::Value,
+    /// Whether there is a result.
+    pub ok: bool,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// Whether the model was given a part of the result only.
+    pub truncated: bool,
+    /// What was found or done: ids, without the words.
+    #[schema(value_type = Option<Object>)]
+    pub result: Option<serde_json::Value>,
+    /// Why there is no result: `type` and `message`.
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<serde_json::Value>,
+}
+
 impl From<conversation::Model> for ConversationView {
     fn from(row: conversation::Model) -> Self {
         Self {
@@ -148,6 +174,7 @@ impl From<message::ModelEx> for MessageView {
 impl From<(message::Model, Vec<citation::Model>)> for MessageView {
     fn from((row, citations): (message::Model, Vec<citation::Model>)) -> Self {
         let usage = usage(&row);
+        let tool_calls = row.tool_calls.and_then(|calls| serde_json::from_value(calls).ok());
         let memories: Vec<Uuid> = serde_json::from_value(row.memories).unwrap_or_default();
         Self {
             id: row.id.0,
@@ -158,6 +185,7 @@ impl From<(message::Model, Vec<citation::Model>)> for MessageView {
             parent_id: row.parent_id.map(Uuid::from),
             citations: citations.into_iter().map(CitationView::from).collect(),
             memories: memories.into_iter().map(|id| MemoryUsed { id }).collect(),
+            tool_calls: tool_calls.unwrap_or_default(),
             usage,
             model: row.model,
             mode: row.mode,

@@ -14,6 +14,9 @@ use uuid::Uuid;
 use super::handle::CoreDb;
 use crate::error::{Error, Result};
 
+/// Where entries of watched turns are told of: `<message>:<seq>`, separated by commas.
+pub const CHANNEL: &str = "tandem_events";
+
 /// Appends that may wait; whoever comes later waits to be let in.
 const QUEUE: usize = 1024;
 /// Appends that go in one statement.
@@ -40,6 +43,8 @@ pub struct Append {
     pub message_id: Uuid,
     /// Who holds its lease.
     pub lease_owner: Uuid,
+    /// Another process follows: it is told.
+    pub is_watched: bool,
     /// What to store, in order.
     pub lines: Vec<Line>,
 }
@@ -116,6 +121,23 @@ fn answer(done: oneshot::Sender<Result<bool, DbErr>>, stored: Result<bool, DbErr
     drop(done.send(stored));
 }
 
+const STORE: &str = "INSERT INTO message_events (message_id, seq, event, data)
+         SELECT line.message_id, line.seq, line.event, line.data::jsonb
+           FROM unnest($1::uuid[], $2::uuid[], $3::int4[], $4::text[], $5::text[])
+                AS line (message_id, lease_owner, seq, event, data)
+           JOIN messages m ON m.id = line.message_id AND m.lease_owner = line.lease_owner
+                AND m.status = 'streaming' AND m.lease_expires_at > now()
+         RETURNING message_events.message_id";
+
+/// A notification holds less than 8,000 bytes, and 100 messages take 4,800 at most.
+const TELL: &str = "newest AS (
+             SELECT message_id, max(seq) AS seq, (row_number() OVER () - 1) / 100 AS part
+               FROM stored WHERE message_id = ANY($6::uuid[]) GROUP BY message_id),
+         told AS MATERIALIZED (
+             SELECT pg_notify($7, string_agg(message_id || ':' || seq, ','))::text AS told
+               FROM newest GROUP BY part)
+         SELECT message_id, (SELECT count(told) FROM told) FROM stored";
+
 /// Which of the appends were stored. Fenced by each turn's lease, by the
 /// database's clock; no message stands in a batch twice, because a turn waits
 /// for its lines.
@@ -126,17 +148,17 @@ async fn store(core: &impl ConnectionTrait, appends: &[&Append]) -> Result<Vec<b
     let seqs: Vec<i32> = lines().map(|(_, line)| line.seq).collect();
     let events: Vec<String> = lines().map(|(_, line)| line.event.clone()).collect();
     let data: Vec<String> = lines().map(|(_, line)| line.data.clone()).collect();
-    let statement = Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        "INSERT INTO message_events (message_id, seq, event, data)
-         SELECT line.message_id, line.seq, line.event, line.data::jsonb
-           FROM unnest($1::uuid[], $2::uuid[], $3::int4[], $4::text[], $5::text[])
-                AS line (message_id, lease_owner, seq, event, data)
-           JOIN messages m ON m.id = line.message_id AND m.lease_owner = line.lease_owner
-                AND m.status = 'streaming' AND m.lease_expires_at > now()
-         RETURNING message_id",
-        [messages.into(), owners.into(), seqs.into(), events.into(), data.into()],
-    );
+    let watched: Vec<Uuid> =
+        appends.iter().filter(|append| append.is_watched).map(|append| append.message_id).collect();
+    let mut values = vec![messages.into(), owners.into(), seqs.into(), events.into(), data.into()];
+    let sql = if watched.is_empty() {
+        // Notifying takes a lock that all notifying transactions share: only who is heard pays for it.
+        STORE.to_owned()
+    } else {
+        values.extend([watched.into(), CHANNEL.into()]);
+        format!("WITH stored AS ({STORE}, seq), {TELL}")
+    };
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     let rows = core.query_all_raw(statement).await?;
     let stored: Vec<Uuid> = rows.iter().map(message_id).collect::<Result<_, _>>()?;
     Ok(appends.iter().map(|append| stored.contains(&append.message_id)).collect())

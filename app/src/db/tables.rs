@@ -36,6 +36,7 @@ pub fn core() -> Vec<Table> {
         table::<core::outbox::Entity>(),
         table::<core::refresh_token::Entity>(),
         table::<core::setting::Entity>(),
+        table::<core::stream_ticket::Entity>(),
         table::<core::tenant::Entity>(),
         table::<core::user::Entity>(),
     ]

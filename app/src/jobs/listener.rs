@@ -15,16 +15,16 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// What may be heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub enum Heard<'a> {
     /// From now on nothing is missed.
     Connected,
-    /// Something was notified.
-    Notified,
+    /// Something was notified, with these words.
+    Notified(&'a str),
     /// Until it is connected again, anything may be missed.
     Lost,
 }
 
-type Ear = Arc<dyn Fn(Heard) + Send + Sync>;
+type Ear = Arc<dyn Fn(Heard<'_>) + Send + Sync>;
 
 /// Listens on channels of core and tells who waits for them.
 #[derive(Clone)]
@@ -45,7 +45,8 @@ impl Listener {
         Self { core, ears: Vec::new() }
     }
 
-    pub(super) fn on(&mut self, channel: &'static str, ear: impl Fn(Heard) + Send + Sync + 'static) {
+    /// Tells `ear` what is heard on a channel. It must not block.
+    pub fn on(&mut self, channel: &'static str, ear: impl Fn(Heard<'_>) + Send + Sync + 'static) {
         self.ears.push((channel, Arc::new(ear)));
     }
 
@@ -73,12 +74,12 @@ impl Listener {
         listener.listen_all(self.ears.iter().map(|(channel, _)| *channel)).await.context("listening")?;
         self.tell(None, Heard::Connected);
         while let Some(notification) = listener.try_recv().await.context("listening")? {
-            self.tell(Some(notification.channel()), Heard::Notified);
+            self.tell(Some(notification.channel()), Heard::Notified(notification.payload()));
         }
         Ok(())
     }
 
-    fn tell(&self, channel: Option<&str>, heard: Heard) {
+    fn tell(&self, channel: Option<&str>, heard: Heard<'_>) {
         for (own, ear) in &self.ears {
             if channel.is_none_or(|channel| channel == *own) {
                 ear(heard);

@@ -13,7 +13,7 @@ mod worker;
 use crate::db::CoreDb;
 use crate::error::Result;
 
-pub use listener::Listener;
+pub use listener::{Heard, Listener};
 pub use queue::{NewJob, enqueue};
 pub use worker::{Handler, JobContext, Registry, Worker};
 

@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod extractive;
 pub mod local;
 pub mod openai;
+mod tool;
 mod unit;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 pub use error::ModelError;
+pub use tool::{ToolCall, ToolSpec};
 
 /// Who says a message of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Role {
     User,
     /// The model's earlier words.
     Assistant,
+    /// What a tool answered to a call of the model.
+    Tool,
 }
 
 /// One message of a prompt.
@@ -36,6 +40,27 @@ pub struct ChatMessage {
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// Tools the model called with these words; of [`Role::Assistant`] only.
+    pub tool_calls: Vec<ToolCall>,
+    /// The call that is answered; of [`Role::Tool`] only.
+    pub tool_call_id: Option<String>,
+}
+
+impl ChatMessage {
+    /// Words, and no call of a tool.
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+    }
+
+    /// The model's words with which it called tools.
+    pub fn calling(content: impl Into<String>, tool_calls: Vec<ToolCall>) -> Self {
+        Self { tool_calls, ..Self::new(Role::Assistant, content) }
+    }
+
+    /// What a tool answered to a call.
+    pub fn answering(tool_call_id: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { tool_call_id: Some(tool_call_id.into()), ..Self::new(Role::Tool, content) }
+    }
 }
 
 /// A prompt for a chat model.
@@ -45,6 +70,10 @@ pub struct ChatRequest {
     pub model: Option<String>,
     /// The conversation, oldest first.
     pub messages: Vec<ChatMessage>,
+    /// What else the provider is told, in its own words.
+    pub options: serde_json::Map<String, serde_json::Value>,
+    /// What the model may call; none are sent when there are none.
+    pub tools: Vec<ToolSpec>,
 }
 
 /// Tokens as the provider counted them.
@@ -67,6 +96,8 @@ pub enum ChatDelta {
     Text(String),
     /// The provider's own count, at most once, near the end.
     Usage(Usage),
+    /// Tools the model calls, whole, in its order; at most once, at the end.
+    ToolCalls(Vec<ToolCall>),
 }
 
 /// A streamed answer. It ends after the provider says it is complete; a

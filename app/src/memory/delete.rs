@@ -56,7 +56,7 @@ pub(super) fn all_of(user: UserId) -> Aggregate {
 
 /// Deletes a memory. False: ai, which is away, does its part later; whose the
 /// memory is, is checked then. 404 and 403 need ai's word.
-pub(super) async fn forget(state: &AppState, user: &CurrentUser, id: MemoryId) -> Result<bool> {
+pub async fn forget(state: &AppState, user: &CurrentUser, id: MemoryId) -> Result<bool> {
     let seen = match seen(state, user, id).await {
         Ok(generation) => Some(generation),
         Err(error) if outbox::is_away(&error) => None,

@@ -25,12 +25,12 @@ mod store;
 
 pub use delete::{
     MEMORIES_CLEARED, MEMORY_DELETED, ON_ACCOUNT_DELETED, ON_CONVERSATION_DELETED, ON_MEMORIES_CLEARED,
-    ON_MEMORY_DELETED,
+    ON_MEMORY_DELETED, forget,
 };
 pub use plan::Said;
-pub use recall::{Recollection, recall};
+pub use recall::{Recollection, find_own, recall};
 pub use remember::remember;
-pub use request::remember_request;
+pub use request::{memorable, remember_request};
 
 /// The scope of a memory that names none.
 const SCOPE_DEFAULT: &str = "user";

@@ -2,8 +2,9 @@
 
 use entity::ids::MemoryId;
 
+use super::queries::{self, Like};
 use super::search::{Search, search};
-use crate::auth::Audience;
+use crate::auth::{Audience, CurrentUser, Ownership};
 use crate::error::Result;
 use crate::state::AppState;
 
@@ -40,4 +41,15 @@ pub async fn recall(
         .filter(|hit| hit.similarity() >= floor)
         .map(|hit| Recollection { similarity: hit.similarity(), id: hit.row.id, content: hit.row.content })
         .collect())
+}
+
+/// The user's own memories among these, with their words.
+pub async fn find_own(
+    state: &AppState,
+    user: &CurrentUser,
+    ids: Vec<MemoryId>,
+) -> Result<Vec<(MemoryId, String)>> {
+    let own = vec![Ownership::of(user).audience()];
+    let rows = queries::find_like(&state.ai, own, Like { ids, ..Like::default() }).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.content)).collect())
 }

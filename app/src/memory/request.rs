@@ -22,14 +22,20 @@ pub fn remember_request(user_text: &str) -> Option<String> {
         Follow::Colon => statements(fact.split("\n\n").next().unwrap_or("")),
         Follow::Clause | Follow::FirstPerson => first_sentence(fact),
     }?;
+    let is_said = follow == Follow::Colon || fact.split_whitespace().count() > 1;
+    memorable(fact).filter(|_| is_said).map(ToOwned::to_owned)
+}
+
+/// A fact without the punctuation around it; none if it says nothing, is too
+/// long, or looks like a secret, a card or an account number.
+pub fn memorable(fact: &str) -> Option<&str> {
     let fact = fact
         .trim()
         .trim_end_matches(['.', '!', ',', ';'])
         .trim_matches(|c: char| c.is_whitespace() || c == '"');
-    let is_said = fact.chars().any(char::is_alphanumeric)
-        && (follow == Follow::Colon || fact.split_whitespace().count() > 1);
+    let is_said = fact.chars().any(char::is_alphanumeric);
     let is_bounded = fact.chars().count() <= FACT_CHARACTERS_MAX && !fact.contains('\0');
-    (is_said && is_bounded && !looks_sensitive(fact)).then(|| fact.to_owned())
+    (is_said && is_bounded && !looks_sensitive(fact)).then_some(fact)
 }
 
 /// What follows the phrase, and which kind of phrase it was.

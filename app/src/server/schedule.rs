@@ -27,7 +27,7 @@ type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
 
 /// Name, period in seconds, and what to do; returns the rows it touched.
 const SCHEDULES: [(&str, u64, Run); 9] = [
-    ("interrupt expired turns", 5, |state| async move { chat::interrupt_expired(&state.core).await }.boxed()),
+    ("interrupt expired turns", 3, |state| async move { chat::interrupt_expired(&state.core).await }.boxed()),
     ("give up dead jobs", 30, |state| async move { jobs::give_up_dead(&state.core).await }.boxed()),
     ("requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await }.boxed()),
     ("delete old events", 60, |state| async move { chat::delete_old_events(&state.core).await }.boxed()),

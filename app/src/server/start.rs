@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::FusedFuture;
 use tokio::net::TcpListener;
 
 use super::{prepare, schedule, watch};
@@ -14,11 +16,14 @@ use crate::error::{Context, Error, Result};
 use crate::jobs::outbox::Relay;
 use crate::jobs::{Listener, Registry, Worker};
 use crate::llm::LanguageModels;
-use crate::router;
 use crate::state::AppState;
+use crate::web::signals::Stop;
+use crate::{chat, router};
 
-/// How long running turns, jobs and open streams may take to end.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long what still runs after its grace may take to hand over.
+const HAND_OVER: Duration = Duration::from_secs(5);
+/// How long clients may take to read the last of it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Opens databases and models and assembles the state. Pending migrations are
 /// applied, or refused if `migrate_pending` is false.
@@ -112,39 +117,52 @@ pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool
     if state.ai.is_closed() {
         state.tasks.spawn(prepare::ai_when_it_is_back(state.clone(), databases.clone(), migrate_pending));
     }
+    let mut listener = Listener::new(state.core.clone());
+    chat::listen(state, &mut listener);
     if state.settings.jobs.workers > 0 {
         let worker = Worker::new(state.core.clone(), jobs(state), state.settings.jobs.clone());
         let relay = Relay::new(state.outbox.clone(), Duration::from_millis(state.settings.jobs.poll_ms));
-        let mut listener = Listener::new(state.core.clone());
         worker.listen(&mut listener);
         relay.listen(&mut listener);
-        listener.start(&state.tasks, &state.shutdown);
         worker.start(&state.tasks, &state.shutdown);
         relay.start(&state.tasks, &state.shutdown);
         schedule::start(state);
     }
+    listener.start(&state.tasks, &state.shutdown);
 }
 
-/// Serves until `stop` resolves, then ends what runs within a bound.
+/// Serves until `stop` resolves, then ends what runs within a bound. Turns that
+/// have not ended by then are handed over: their text is kept, they are marked
+/// interrupted, and whoever follows them goes on at another replica.
 pub async fn serve(state: AppState, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
     let shutdown = state.shutdown.clone();
     let app = router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let serving = std::pin::pin!(serving.into_future());
-    let watched = async {
-        stop.await;
-        tracing::info!("stopping: no new requests, running turns are finished");
-        shutdown.cancel();
-        tokio::time::sleep(GRACE).await;
-    };
+    let mut serving = std::pin::pin!(serving.into_future().fuse());
     tokio::select! {
-        served = serving => served.context("serving HTTP")?,
-        () = watched => tracing::warn!("stopped with streams still open"),
+        served = &mut serving => served.context("serving HTTP")?,
+        () = stop => tracing::info!("stopping: no new requests, running turns are finished"),
     }
     shutdown.cancel();
     state.tasks.close();
-    if tokio::time::timeout(GRACE, state.tasks.wait()).await.is_err() {
+    let ended = async {
+        if !serving.is_terminated() {
+            (&mut serving).await.context("serving HTTP")?;
+        }
+        state.tasks.wait().await;
+        Ok::<_, Error>(())
+    };
+    let grace = Duration::from_secs(state.settings.http.grace_s);
+    if let Ok(ended) = tokio::time::timeout(grace, ended).await {
+        return ended;
+    }
+    state.live.stop_all(Stop::Shutdown);
+    if tokio::time::timeout(HAND_OVER, state.tasks.wait()).await.is_err() {
         tracing::warn!("stopped with work still running; its leases will run out");
+    }
+    // Their clients hear of it, if they listen.
+    if !serving.is_terminated() && tokio::time::timeout(LAST_WORDS, serving).await.is_err() {
+        tracing::warn!("stopped with streams still open");
     }
     Ok(())
 }

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::signals::{Signals, Stop};
+
 /// One entry: its number, from 1, its name and its data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -25,6 +27,7 @@ pub struct Entry {
 #[derive(Debug, Default)]
 struct Shared {
     entries: Mutex<Vec<Entry>>,
+    signals: Signals,
 }
 
 /// The writing end. Dropping it closes the log.
@@ -68,6 +71,20 @@ impl LiveLogs {
         let (shared, length) = logs.get(&id)?;
         Some(Reader { shared: shared.upgrade()?, length: length.clone(), next: 0 })
     }
+
+    /// The signals to whoever writes this log here; none if nobody does.
+    pub fn signals(&self, id: Uuid) -> Option<Signals> {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(logs.get(&id)?.0.upgrade()?.signals.clone())
+    }
+
+    /// Asks every producer to end.
+    pub fn stop_all(&self, why: Stop) {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        for log in logs.values().filter_map(|(log, _)| log.upgrade()) {
+            log.signals.stop(why);
+        }
+    }
 }
 
 impl Writer {
@@ -78,6 +95,11 @@ impl Writer {
         let length = entries.len();
         drop(entries);
         self.length.send_replace(length);
+    }
+
+    /// What this producer is told.
+    pub fn signals(&self) -> Signals {
+        self.shared.signals.clone()
     }
 
     /// A reader from the first entry.

@@ -2,11 +2,13 @@
 
 pub mod client;
 pub mod extract;
+pub mod far;
 mod gone;
 pub mod live;
 pub mod page;
 pub mod panic;
 pub mod problem;
+pub mod signals;
 pub mod text;
 
 pub use client::Client;

@@ -75,7 +75,7 @@ impl Error {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::Absent { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Gone { .. } => StatusCode::GONE,
@@ -98,6 +98,7 @@ impl Error {
             Self::Malformed(_) => "malformed_request",
             Self::Unauthenticated { code, .. }
             | Self::Forbidden { code, .. }
+            | Self::Absent { code, .. }
             | Self::Conflict { code, .. }
             | Self::Gone { code, .. }
             | Self::TooMany { code, .. }
@@ -111,6 +112,14 @@ impl Error {
             Self::Database(_) if self.is_outage() => "database_unavailable",
             Self::Database(_) if self.is_given_up() => "database_timeout",
             Self::Database(_) | Self::Startup { .. } | Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// Its words for a stream that has begun, unless they are for the log only.
+    pub fn public_detail(&self) -> String {
+        match self {
+            Self::Upstream { detail, .. } | Self::Unavailable { detail, .. } => detail.clone(),
+            _ => "an internal error; the log has it".to_owned(),
         }
     }
 

@@ -251,12 +251,7 @@ async fn all(user: &crate::support::user::TestUser, path: &str, limit: usize) ->
     all_of(user, path, limit, "").await
 }
 
-async fn all_of(
-    user: &crate::support::user::TestUser,
-    path: &str,
-    limit: usize,
-    more: &str,
-) -> Vec<Value> {
+async fn all_of(user: &crate::support::user::TestUser, path: &str, limit: usize, more: &str) -> Vec<Value> {
     let mut items = Vec::new();
     let mut cursor = String::new();
     for _ in 0..100 {

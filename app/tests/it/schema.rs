@@ -17,7 +17,7 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 14] = [
+const CORE_TABLES: [&str; 15] = [
     "api_keys",
     "citations",
     "conversations",
@@ -30,6 +30,7 @@ const CORE_TABLES: [&str; 14] = [
     "outbox",
     "refresh_tokens",
     "settings",
+    "stream_tickets",
     "tenants",
     "users",
 ];
@@ -183,8 +184,9 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::user::Entity, &[]).await;
     check(app.core(), core::refresh_token::Entity, &[]).await;
     check(app.core(), core::setting::Entity, &[]).await;
+    check(app.core(), core::stream_ticket::Entity, &[]).await;
     check(app.core(), core::conversation::Entity, &[]).await;
-    check(app.core(), core::message::Entity, &["search"]).await;
+    check(app.core(), core::message::Entity, &[]).await;
     check(app.core(), core::message_event::Entity, &[]).await;
     check(app.core(), core::citation::Entity, &[]).await;
     check(app.core(), core::job::Entity, &[]).await;

@@ -64,6 +64,9 @@ pub struct Model {
     /// Ids of the memories in the prompt.
     #[sea_orm(column_type = "JsonBinary")]
     pub memories: Json,
+    /// Tools the model called, in order, and what came of it: ids, not words.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub tool_calls: Option<Json>,
     /// As the provider counted.
     pub prompt_tokens: Option<i32>,
     /// As the provider counted.
@@ -81,6 +84,8 @@ pub struct Model {
     pub lease_owner: Option<Uuid>,
     /// Until when, by the database's clock.
     pub lease_expires_at: Option<DateTimeUtc>,
+    /// When its user asked to end it.
+    pub cancel_requested_at: Option<DateTimeUtc>,
     /// When the row was made.
     pub created_at: DateTimeUtc,
     /// When it left `streaming`.

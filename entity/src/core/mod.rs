@@ -12,5 +12,6 @@ pub mod message_event;
 pub mod outbox;
 pub mod refresh_token;
 pub mod setting;
+pub mod stream_ticket;
 pub mod tenant;
 pub mod user;

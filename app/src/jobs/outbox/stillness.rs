@@ -22,12 +22,12 @@ impl Stillness {
         self.disturbances.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub(super) fn hear(&self, heard: Heard) {
+    pub(super) fn hear(&self, heard: Heard<'_>) {
         self.disturb();
         match heard {
             Heard::Connected => self.listening.store(true, Ordering::SeqCst),
             Heard::Lost => self.listening.store(false, Ordering::SeqCst),
-            Heard::Notified => {}
+            Heard::Notified(_) => {}
         }
     }
 
@@ -61,7 +61,7 @@ mod tests {
         let before = stillness.now();
         stillness.settle(before);
         assert!(stillness.is_still());
-        stillness.hear(Heard::Notified);
+        stillness.hear(Heard::Notified(""));
         assert!(!stillness.is_still());
         stillness.settle(before);
         assert!(!stillness.is_still(), "it was looked at before the notification");

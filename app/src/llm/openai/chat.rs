@@ -1,7 +1,8 @@
 //! Chat with a provider's model.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -28,7 +29,12 @@ pub(super) struct Chat {
     retries: u32,
     /// Cleared when the server refuses to be asked for a usage count.
     asks_usage: AtomicBool,
+    /// Models whose server refused to be told of tools.
+    without_tools: Mutex<BTreeSet<String>>,
 }
+
+/// Models that are remembered to have no tools.
+const WITHOUT_TOOLS_MAX: usize = 1000;
 
 impl Chat {
     /// The model of the settings; nothing is sent yet.
@@ -41,6 +47,7 @@ impl Chat {
             whole: Duration::from_secs(settings.answer_timeout_s),
             retries: settings.retries,
             asks_usage: AtomicBool::new(true),
+            without_tools: Mutex::default(),
         })
     }
 
@@ -71,15 +78,41 @@ impl Chat {
         let mut body = body.clone();
         if self.asks_usage.load(Ordering::Relaxed) {
             body.stream_options = Some(StreamOptions { include_usage: true });
-            match self.send(&body).await {
-                // Perhaps it is the option that this server does not know.
-                Err(ModelError::Refused { status: 400 | 422, .. }) => body.stream_options = None,
-                outcome => return outcome,
-            }
         }
-        let events = self.send(&body).await?;
-        self.asks_usage.store(false, Ordering::Relaxed);
+        if !self.takes_tools(body.model) {
+            body.tools.clear();
+        }
+        let (asks_usage, takes_tools) = (body.stream_options.is_some(), !body.tools.is_empty());
+        // Each try leaves out one of two things, so there are three at most.
+        let events = loop {
+            match self.send(&body).await {
+                // Perhaps it is an option that this server does not know.
+                Err(error) if takes_no_tools(&body, &error) => body.tools.clear(),
+                Err(ModelError::Refused { status: 400 | 422, .. }) if body.stream_options.is_some() => {
+                    body.stream_options = None;
+                }
+                outcome => break outcome?,
+            }
+        };
+        if asks_usage && body.stream_options.is_none() {
+            self.asks_usage.store(false, Ordering::Relaxed);
+        }
+        if takes_tools && body.tools.is_empty() {
+            tracing::warn!(model = body.model, "the model's server refuses tools and is asked without");
+            self.ask_without_tools(body.model);
+        }
         Ok(events)
+    }
+
+    fn takes_tools(&self, model: &str) -> bool {
+        !self.without_tools.lock().unwrap_or_else(PoisonError::into_inner).contains(model)
+    }
+
+    fn ask_without_tools(&self, model: &str) {
+        let mut models = self.without_tools.lock().unwrap_or_else(PoisonError::into_inner);
+        if models.len() < WITHOUT_TOOLS_MAX {
+            models.insert(model.to_owned());
+        }
     }
 
     async fn send(
@@ -90,6 +123,15 @@ impl Chat {
         let events = chat.create_stream_byot::<_, Chunk>(body).await;
         Ok(events.map_err(|error| self.connection.failure(error))?.boxed())
     }
+}
+
+/// Whether a refusal names the tools of a request. Once results of tools are
+/// part of it the server has taken them before, and it is about something else.
+fn takes_no_tools(body: &ChatBody<'_>, error: &ModelError) -> bool {
+    let ModelError::Refused { status: 400 | 404 | 422, detail } = error else { return false };
+    let is_first = body.messages.iter().all(|message| message.tool_call_id.is_none());
+    let detail = detail.to_lowercase();
+    !body.tools.is_empty() && is_first && ["tool", "function"].iter().any(|word| detail.contains(word))
 }
 
 impl ChatModel for Chat {
@@ -104,6 +146,8 @@ impl ChatModel for Chat {
                 messages: request.messages.iter().map(Into::into).collect(),
                 stream: true,
                 stream_options: None,
+                tools: request.tools.iter().map(Into::into).collect(),
+                options: &request.options,
             };
             with_retries(self.retries, || self.attempt(&body)).await
         })

@@ -5,6 +5,7 @@
 //! the servers differ. There is one retry layer (`retry`): async-openai's
 //! own is replaced together with its transport (`transport`).
 
+mod calls;
 mod chat;
 mod connection;
 mod embed;

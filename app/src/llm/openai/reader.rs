@@ -8,8 +8,9 @@ use async_openai::error::OpenAIError;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
+use super::calls::Calls;
 use super::connection::Connection;
-use super::wire::{Chunk, status_of_error, usage_of, words_of_error};
+use super::wire::{Chunk, Delta, status_of_error, usage_of, words_of_error};
 use crate::llm::{ChatDelta, ModelError};
 
 /// Once the answer is complete only a usage count and the end mark can follow;
@@ -29,6 +30,8 @@ pub(super) struct Reader {
     /// The whole answer's limit, and when it ends: a server that goes on
     /// sending events without a word is not waited for for ever.
     whole: (Duration, Instant),
+    /// Tools that the model calls; handed out at the end.
+    calls: Calls,
     /// The provider said that the answer is complete.
     complete: bool,
     usage_seen: bool,
@@ -52,6 +55,7 @@ impl Reader {
             deadline,
             idle,
             whole,
+            calls: Calls::default(),
             complete: false,
             usage_seen: false,
             over: false,
@@ -65,12 +69,19 @@ impl Reader {
                 return Some(Ok(delta));
             }
             if self.over {
-                return None;
+                let calls = self.calls.finish();
+                return match calls {
+                    Ok(calls) if calls.is_empty() => None,
+                    calls => Some(calls.map(ChatDelta::ToolCalls)),
+                };
             }
             if let Err(error) = self.read().await {
                 self.over = true;
                 // After the last word, a lost end mark is no loss.
-                return if self.complete { None } else { Some(Err(error)) };
+                if !self.complete {
+                    self.calls = Calls::default();
+                    return Some(Err(error));
+                }
             }
         }
     }
@@ -105,11 +116,14 @@ impl Reader {
         }
         // One answer was asked for, so there is one choice.
         if let Some(choice) = chunk.choices.and_then(|choices| choices.into_iter().next()) {
-            let content = choice.delta.and_then(|delta| delta.content);
+            let Delta { content, tool_calls } = choice.delta.unwrap_or_default();
             if let Some(text) =
                 content.as_ref().and_then(|content| content.as_str()).filter(|text| !text.is_empty())
             {
                 self.ready.push_back(ChatDelta::Text(text.to_owned()));
+            }
+            if let Some(pieces) = &tool_calls {
+                self.calls.push(pieces)?;
             }
             // Some servers send an empty reason with every event.
             self.complete |= choice.finish_reason.is_some_and(|reason| !reason.is_empty());

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::llm::{ChatMessage, Role, Usage};
+use crate::llm::{ChatMessage, Role, ToolCall, ToolSpec, Usage};
 
 #[derive(Clone, Serialize)]
 pub(super) struct ChatBody<'a> {
@@ -12,12 +12,63 @@ pub(super) struct ChatBody<'a> {
     pub stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool<'a>>,
+    /// Last, so that nothing above can be said otherwise.
+    #[serde(flatten)]
+    pub options: &'a serde_json::Map<String, Value>,
 }
 
 #[derive(Clone, Serialize)]
 pub(super) struct Message<'a> {
     pub role: &'static str,
     pub content: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<&'a str>,
+}
+
+/// A tool that may be called.
+#[derive(Clone, Serialize)]
+pub(super) struct Tool<'a> {
+    pub r#type: &'static str,
+    pub function: Function<'a>,
+}
+
+#[derive(Clone, Serialize)]
+pub(super) struct Function<'a> {
+    pub name: &'a str,
+    pub description: &'a str,
+    pub parameters: &'a Value,
+}
+
+/// A call that was made.
+#[derive(Clone, Serialize)]
+pub(super) struct Call<'a> {
+    pub id: &'a str,
+    pub r#type: &'static str,
+    pub function: Called<'a>,
+}
+
+#[derive(Clone, Serialize)]
+pub(super) struct Called<'a> {
+    pub name: &'a str,
+    pub arguments: &'a str,
+}
+
+impl<'a> From<&'a ToolSpec> for Tool<'a> {
+    fn from(spec: &'a ToolSpec) -> Self {
+        let ToolSpec { name, description, parameters } = spec;
+        Self { r#type: "function", function: Function { name, description, parameters } }
+    }
+}
+
+impl<'a> From<&'a ToolCall> for Call<'a> {
+    fn from(call: &'a ToolCall) -> Self {
+        let ToolCall { id, name, arguments } = call;
+        Self { id, r#type: "function", function: Called { name, arguments } }
+    }
 }
 
 #[derive(Clone, Serialize)]
@@ -31,8 +82,14 @@ impl<'a> From<&'a ChatMessage> for Message<'a> {
             Role::System => "system",
             Role::User => "user",
             Role::Assistant => "assistant",
+            Role::Tool => "tool",
         };
-        Self { role, content: &message.content }
+        Self {
+            role,
+            content: &message.content,
+            tool_calls: message.tool_calls.iter().map(Into::into).collect(),
+            tool_call_id: message.tool_call_id.as_deref(),
+        }
     }
 }
 
@@ -51,10 +108,12 @@ pub(super) struct Choice {
     pub finish_reason: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Delta {
     /// A string; anything else (parts of other kinds) is not text for us.
     pub content: Option<Value>,
+    /// Pieces of calls, read by [`super::calls`].
+    pub tool_calls: Option<Value>,
 }
 
 /// No provider reads or writes more at once; a larger count is made up.

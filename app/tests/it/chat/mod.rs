@@ -1,10 +1,13 @@
 //! The turn: events, citations, what survives a client, what a model may see.
 
 mod branches;
+mod cancel;
 mod citations;
 mod durability;
 mod failures;
+mod resume;
 mod retrieval;
+mod tickets;
 mod turn;
 
 use std::time::Duration;

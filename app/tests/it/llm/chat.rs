@@ -17,10 +17,9 @@ fn chat(settings: &Models) -> Arc<dyn ChatModel> {
 }
 
 fn question() -> ChatRequest {
-    let message = |role, content: &str| ChatMessage { role, content: content.to_owned() };
     ChatRequest {
-        model: None,
-        messages: vec![message(Role::System, "Be brief."), message(Role::User, "Why?")],
+        messages: vec![ChatMessage::new(Role::System, "Be brief."), ChatMessage::new(Role::User, "Why?")],
+        ..ChatRequest::default()
     }
 }
 
@@ -38,6 +37,7 @@ async fn read(chat: &Arc<dyn ChatModel>) -> (String, Option<Usage>, Option<Model
                 text.push_str(&more);
             }
             Ok(ChatDelta::Usage(count)) => assert!(usage.replace(count).is_none()),
+            Ok(ChatDelta::ToolCalls(calls)) => panic!("nobody declared tools: {calls:?}"),
             Err(error) => {
                 assert!(stream.next().await.is_none(), "nothing comes after an error");
                 return (text, usage, Some(error));

@@ -3,6 +3,7 @@
 mod chat;
 mod embeddings;
 mod local;
+mod tools;
 
 use secrecy::SecretString;
 use tandem::config::{Env, Models, Settings};

@@ -7,6 +7,7 @@ mod files;
 mod killed;
 mod replicas;
 mod stopped;
+mod turns;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

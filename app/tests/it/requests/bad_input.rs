@@ -28,7 +28,9 @@ struct Operation {
 fn operations() -> Vec<Operation> {
     let document: Value = serde_json::to_value(tandem::router::openapi()).unwrap();
     let mut found = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
+    let paths = document["paths"].as_object().unwrap();
+    // Errors of the face of OpenAI's clients have another shape: see `openai`.
+    for (path, item) in paths.iter().filter(|(path, _)| !path.starts_with("/v1/")) {
         for (method, operation) in item.as_object().unwrap() {
             let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
             if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {

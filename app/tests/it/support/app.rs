@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use tandem::auth::{self, NewUser};
 use tandem::config::{Env, Settings};
 use tandem::db::{CoreDb, Databases, Purpose};
-use tandem::jobs::Worker;
+use tandem::jobs::{Listener, Worker};
 use tandem::llm::LanguageModels;
 use tandem::state::AppState;
 use tokio_util::sync::CancellationToken;
@@ -101,11 +101,19 @@ impl TestApp {
 
     /// Another replica over the same databases.
     pub(crate) async fn replica(&self) -> Self {
-        let mut options = Options::default().env("DATABASE_URL", &self.urls.core);
-        if let Some(ai) = &self.urls.ai {
-            options = options.env("AI_DATABASE_URL", ai);
-        }
-        options.start().await
+        Options::default().over(self.urls.clone()).start().await
+    }
+
+    /// A user of another replica, at this one.
+    pub(crate) fn at(&self, user: &TestUser) -> TestUser {
+        user.on_replica(self.router.clone())
+    }
+
+    /// Hears from now on what replicas tell each other of turns, as a serving process does.
+    pub(crate) fn hear(&self) {
+        let mut listener = Listener::new(self.core().clone());
+        tandem::chat::listen(&self.state, &mut listener);
+        listener.start(&self.state.tasks, &self.state.shutdown);
     }
 
     /// Core.

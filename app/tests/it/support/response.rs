@@ -1,8 +1,9 @@
 //! What came back.
 
-use axum::body::to_bytes;
+use axum::body::{BodyDataStream, to_bytes};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use futures::StreamExt;
 use serde_json::Value;
 
 /// A whole response.
@@ -54,6 +55,19 @@ impl TestResponse {
         body
     }
 
+    /// A problem, or an error in the shape of OpenAI's clients, with this status and code; what it says.
+    #[track_caller]
+    pub(crate) fn expect_refusal(self, status: u16, code: &str) -> String {
+        if !self.body.starts_with("{\"error\"") {
+            return self.expect_problem(status, code)["detail"].as_str().unwrap().to_owned();
+        }
+        let error = self.expect(status)["error"].clone();
+        assert_eq!(error["code"], code, "{error}");
+        assert!(error["type"].is_string() && error.get("param").is_some(), "{error}");
+        assert!(!error["request_id"].as_str().unwrap_or_default().is_empty(), "{error}");
+        error["message"].as_str().unwrap().to_owned()
+    }
+
     /// A 422 that names this field.
     #[track_caller]
     pub(crate) fn expect_wrong_field(self, field: &str) -> Value {
@@ -71,6 +85,45 @@ impl TestResponse {
     }
 }
 
+/// A stream that is read as it comes; dropping it cuts it.
+pub(crate) struct EventStream {
+    body: BodyDataStream,
+    read: String,
+}
+
+impl EventStream {
+    #[track_caller]
+    pub(crate) fn new(response: Response) -> Self {
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { body: response.into_body().into_data_stream(), read: String::new() }
+    }
+
+    /// The next event; none at the end.
+    pub(crate) async fn next(&mut self) -> Option<SseEvent> {
+        loop {
+            while let Some(length) = self.read.find("\n\n") {
+                let event = parse_event(&self.read[..length]);
+                self.read.drain(..length + 2);
+                if event.is_some() {
+                    return event;
+                }
+            }
+            let bytes = self.body.next().await?.ok()?;
+            self.read.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+
+    /// What is left.
+    pub(crate) async fn rest(mut self) -> Vec<SseEvent> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
+    }
+}
+
 /// Reads an event stream; comments are passed over.
 pub(crate) fn parse_events(body: &str) -> Vec<SseEvent> {
     body.split("\n\n").filter_map(parse_event).collect()
@@ -80,7 +133,8 @@ fn parse_event(block: &str) -> Option<SseEvent> {
     let field =
         |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     Some(SseEvent {
-        id: field("id")?.parse().ok()?,
+        // What is in no log has no number.
+        id: field("id").map_or(Some(0), |id| id.parse().ok())?,
         event: field("event")?.to_owned(),
         data: serde_json::from_str(field("data")?).ok()?,
     })

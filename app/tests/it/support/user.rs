@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use super::response::{SseEvent, TestResponse};
+use super::response::{EventStream, SseEvent, TestResponse};
 
 /// Paths that do not lie below the API's base.
-const WHOLE: [&str; 6] = ["/api/", "/health", "/docs", "/openapi", "/setup", "/metrics"];
+const WHOLE: [&str; 7] = ["/api/", "/health", "/docs", "/openapi", "/setup", "/metrics", "/v1/"];
 
 /// A user of the application under test.
 #[derive(Clone)]
@@ -108,6 +108,27 @@ impl TestUser {
             None => request.body(Body::empty()),
         };
         self.send(request.unwrap()).await
+    }
+
+    /// Opens a stream of events, to be read as it comes.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> EventStream {
+        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let mut request = request.header(header::CONTENT_TYPE, "application/json").body(body).unwrap();
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        EventStream::new(self.router.clone().oneshot(request).await.unwrap())
     }
 
     /// A request as it is.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What the server does with one request.
 #[derive(Clone, Debug)]
@@ -11,6 +11,7 @@ pub(crate) struct Script {
     pub(super) retry_after_s: Option<u64>,
     pub(super) body: Option<String>,
     pub(super) chunks: Vec<String>,
+    pub(super) calls: Vec<Value>,
     pub(super) before: Duration,
     pub(super) between: Duration,
     pub(super) usage: Option<(u32, u32)>,
@@ -51,6 +52,7 @@ impl Script {
             retry_after_s: None,
             body: None,
             chunks: chunks.into_iter().map(Into::into).collect(),
+            calls: Vec::new(),
             before: Duration::ZERO,
             between: Duration::ZERO,
             usage: None,
@@ -59,6 +61,33 @@ impl Script {
             dimensions: None,
             content_type: "application/json",
         }
+    }
+
+    /// Calls tools: each a name and arguments, sent as OpenAI does, id and name
+    /// first and the arguments in pieces.
+    pub(crate) fn calls<'a>(calls: impl IntoIterator<Item = (&'a str, Value)>) -> Self {
+        let mut deltas = Vec::new();
+        for (index, (name, arguments)) in calls.into_iter().enumerate() {
+            let id = format!("call_{index}_{}", uuid::Uuid::now_v7().simple());
+            let function = json!({ "name": name, "arguments": "" });
+            deltas.push(json!([{ "index": index, "id": id, "type": "function", "function": function }]));
+            let text: Vec<char> = arguments.to_string().chars().collect();
+            for piece in text.chunks(7) {
+                let piece: String = piece.iter().collect();
+                deltas.push(json!([{ "index": index, "function": { "arguments": piece } }]));
+            }
+        }
+        Self::deltas(deltas)
+    }
+
+    /// Sends these values as the `tool_calls` of one delta each.
+    pub(crate) fn deltas(calls: Vec<Value>) -> Self {
+        Self { calls, ..Self::reply([""; 0]) }
+    }
+
+    /// Says this before it calls tools.
+    pub(crate) fn saying(self, words: &str) -> Self {
+        Self { chunks: vec![words.to_owned()], ..self }
     }
 
     /// Refuses with a status and an OpenAI error object.

@@ -29,10 +29,14 @@ pub(super) fn events(script: &Script, asked: bool) -> Vec<(Duration, Event)> {
         let wait = if index == 0 { Duration::ZERO } else { script.between };
         events.push((wait, event(chunk(json!({"content": text}), Value::Null))));
     }
+    for calls in &script.calls {
+        events.push((Duration::ZERO, event(chunk(json!({"tool_calls": calls}), Value::Null))));
+    }
+    let reason = if script.calls.is_empty() { "stop" } else { "tool_calls" };
     let mut last = |data: String| events.push((Duration::ZERO, event(data)));
     match script.end {
         End::Complete | End::WithoutMark => {
-            last(chunk(json!({}), json!("stop")));
+            last(chunk(json!({}), json!(reason)));
             if let Some((prompt, completion)) = script.usage.filter(|_| asked) {
                 let usage = json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion});
                 last(json!({"choices": [], "usage": usage}).to_string());

@@ -1,0 +1,225 @@
+//! The rounds of an answer: the model speaks, calls tools, reads what came of it
+//! and speaks again.
+//!
+//! What was asked stays as it was, instructions, data and history included; the
+//! model's calls and the results follow it as messages of their own kinds. After
+//! the last round the model is asked without tools, so that it comes to an end.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::events::{TurnLog, lease_lost};
+use super::markers::MarkerFilter;
+use super::turn::{Draft, Turn};
+use crate::error::{Error, Result};
+use crate::knowledge::Passage;
+use crate::llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, ModelError, ToolCall, Usage};
+use crate::tools::{self, Caller, Report};
+
+/// Longest answer kept, in bytes; a model that runs on is stopped there.
+const ANSWER_BYTES_MAX: usize = 200_000;
+
+/// An answer in the making.
+pub(super) struct Rounds<'a> {
+    turn: &'a Turn,
+    request: ChatRequest,
+    caller: Caller,
+    /// Passages that can be cited, by number from 1.
+    passages: Vec<Passage>,
+    filter: MarkerFilter,
+    /// Characters that results may still have.
+    characters_left: usize,
+    records: Vec<Value>,
+}
+
+/// What the model said in one round.
+#[derive(Debug, Default)]
+struct Said {
+    text: String,
+    calls: Vec<ToolCall>,
+    /// It was stopped.
+    is_cut: bool,
+}
+
+impl<'a> Rounds<'a> {
+    /// An answer to `request`, in which `passages` are numbered from 1.
+    pub(super) fn new(
+        turn: &'a Turn,
+        request: ChatRequest,
+        passages: Vec<Passage>,
+        has_foreign_text: bool,
+    ) -> Self {
+        let caller = Caller {
+            state: turn.state.clone(),
+            user: turn.user.clone(),
+            conversation_id: turn.conversation_id,
+            user_message_id: turn.user_message_id,
+            said: Arc::from(turn.question.as_str()),
+            has_foreign_text,
+        };
+        let filter = MarkerFilter::new(passages.len());
+        let characters_left = turn.state.settings.tools.turn_characters;
+        Self { turn, request, caller, passages, filter, characters_left, records: Vec::new() }
+    }
+
+    /// Reads the answer that has begun, and runs rounds of tools until it ends.
+    pub(super) async fn run(
+        &mut self,
+        log: &mut TurnLog,
+        draft: &mut Draft,
+        mut stream: ChatStream,
+    ) -> Result<()> {
+        for round in 1.. {
+            let said = self.follow(log, draft, stream).await?;
+            if said.calls.is_empty() || said.is_cut || self.request.tools.is_empty() {
+                break;
+            }
+            self.call(log, said).await?;
+            if round >= self.turn.state.settings.tools.rounds {
+                self.request.tools.clear();
+            }
+            let (sent, stored, next) = tokio::join!(log.flush(), self.store(), self.ask());
+            sent?;
+            stored?;
+            stream = next?;
+        }
+        answer::has_words(&draft.text)
+    }
+
+    /// Reads one round as it comes. Between two deltas no connection is held.
+    async fn follow(&mut self, log: &mut TurnLog, draft: &mut Draft, mut stream: ChatStream) -> Result<Said> {
+        let mut said = Said::default();
+        let mut has_break = draft.text.is_empty();
+        loop {
+            let delta = match log.due() {
+                Some(due) => {
+                    let Ok(delta) = tokio::time::timeout_at(due, stream.next()).await else {
+                        log.flush().await?;
+                        continue;
+                    };
+                    delta
+                }
+                None => stream.next().await,
+            };
+            match delta {
+                Some(Ok(ChatDelta::Text(text))) => {
+                    if !std::mem::replace(&mut has_break, true) {
+                        self.add(log, draft, "\n\n");
+                    }
+                    self.add(log, draft, &text);
+                    said.text.push_str(&text);
+                    if draft.text.len() > ANSWER_BYTES_MAX {
+                        log.event("info", json!({ "code": "answer_too_long" }));
+                        said.is_cut = true;
+                        break;
+                    }
+                }
+                Some(Ok(ChatDelta::Usage(usage))) => draft.usage = Some(sum(draft.usage, usage)),
+                Some(Ok(ChatDelta::ToolCalls(calls))) => said.calls = calls,
+                Some(Err(error)) => {
+                    self.release(log, draft);
+                    return Err(error.into());
+                }
+                None => break,
+            }
+        }
+        self.release(log, draft);
+        Ok(said)
+    }
+
+    fn add(&mut self, log: &mut TurnLog, draft: &mut Draft, text: &str) {
+        let (text, markers) = self.filter.push(text);
+        draft.add(self.turn, log, &text, &markers, &self.passages);
+    }
+
+    /// What the filter held back goes out.
+    fn release(&mut self, log: &mut TurnLog, draft: &mut Draft) {
+        let text = self.filter.finish();
+        draft.add(self.turn, log, &text, &[], &self.passages);
+    }
+
+    /// Runs the calls of a round and puts them with their results into the request.
+    async fn call(&mut self, log: &mut TurnLog, said: Said) -> Result<()> {
+        for call in &said.calls {
+            let arguments = tools::shown_arguments(call);
+            log.event("tool_call", json!({ "id": call.id, "name": call.name, "arguments": arguments }));
+        }
+        self.request.messages.push(ChatMessage::calling(said.text, said.calls.clone()));
+        let (sent, reports) =
+            tokio::join!(log.flush(), tools::run(&self.caller, said.calls, self.characters_left));
+        sent?;
+        for report in reports {
+            self.take(log, report);
+        }
+        self.filter.know(self.passages.len());
+        self.caller.has_foreign_text = true;
+        Ok(())
+    }
+
+    fn take(&mut self, log: &mut TurnLog, mut report: Report) {
+        let passages = &mut self.passages;
+        report.number(|found| number_of(passages, found));
+        log.event(
+            "tool_result",
+            json!({
+                "id": report.id,
+                "name": report.name,
+                "ok": report.is_ok(),
+                "duration_ms": report.duration_ms,
+                "truncated": report.truncated,
+            }),
+        );
+        if let Some(notice) = report.notice() {
+            log.event("info", notice.clone());
+        }
+        let envelope = report.envelope();
+        self.characters_left = self.characters_left.saturating_sub(envelope.chars().count());
+        self.records.push(report.record());
+        self.request.messages.push(ChatMessage::answering(report.id, envelope));
+    }
+
+    async fn ask(&self) -> Result<ChatStream> {
+        let chat = self.turn.state.models.chat.as_ref();
+        let chat = chat.ok_or_else(|| Error::internal("going on with an answer", "there is no model"))?;
+        chat.stream(self.request.clone()).await.map_err(|error: ModelError| error.into())
+    }
+
+    /// Keeps the calls so far with the answer. Fails if the lease is lost.
+    async fn store(&self) -> Result<()> {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "UPDATE messages SET tool_calls = $3
+              WHERE id = $1 AND lease_owner = $2 AND status = 'streaming' AND lease_expires_at > now()",
+            [
+                self.turn.assistant_message_id.0.into(),
+                self.turn.lease_owner.into(),
+                Value::Array(self.records.clone()).into(),
+            ],
+        );
+        let stored = self.turn.state.core.execute_raw(statement).await?.rows_affected();
+        if stored == 0 { Err(lease_lost()) } else { Ok(()) }
+    }
+}
+
+/// The number of a passage; one that is new gets the next.
+fn number_of(passages: &mut Vec<Passage>, found: &Passage) -> usize {
+    if let Some(at) = passages.iter().position(|known| known.document_id == found.document_id) {
+        return at + 1;
+    }
+    passages.push(found.clone());
+    passages.len()
+}
+
+/// Rounds are counted together.
+fn sum(counted: Option<Usage>, more: Usage) -> Usage {
+    let Some(counted) = counted else { return more };
+    Usage {
+        prompt_tokens: counted.prompt_tokens.saturating_add(more.prompt_tokens),
+        completion_tokens: counted.completion_tokens.saturating_add(more.completion_tokens),
+        total_tokens: counted.total_tokens.saturating_add(more.total_tokens),
+    }
+}

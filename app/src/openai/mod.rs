@@ -1,0 +1,31 @@
+//! The face that OpenAI clients know: `/v1`.
+//!
+//! Whatever speaks to OpenAI can be pointed here with an API key of Tandem's
+//! and has the user's knowledge and memories in its answers. Fields that are
+//! not known are ignored, errors have OpenAI's shape.
+
+pub mod completions;
+pub mod embeddings;
+pub mod models;
+mod shape;
+
+pub use shape::in_its_shape;
+
+use crate::error::Error;
+use crate::state::AppState;
+
+/// Where the face begins.
+pub const BASE: &str = "/v1";
+
+/// The name of the model that answers: the configured one, or that answers are quotes.
+fn chat_model(state: &AppState) -> String {
+    state.models.chat.as_ref().map_or_else(|| "extractive".to_owned(), |chat| chat.model().to_owned())
+}
+
+/// A 404 that names what there is.
+fn no_such_model(asked: &str, there_is: &str) -> Error {
+    Error::Absent {
+        code: "model_not_found",
+        detail: format!("the model '{asked}' does not exist here; there is '{there_is}'"),
+    }
+}

@@ -1,0 +1,244 @@
+//! What came of a call: for the model, for the user, and for the record.
+
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::knowledge::Passage;
+use crate::llm::ToolCall;
+
+/// Stands where something was cut off.
+const MARK: &str = " [truncated]";
+/// Room for the word that items fell out.
+const OMITTED_CHARACTERS: usize = 50;
+/// Characters of an error.
+const MESSAGE_CHARACTERS: usize = 500;
+/// Characters of the arguments that are told back.
+const REQUESTED_CHARACTERS: usize = 2000;
+
+/// What a tool found or did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    /// For the model. Lists are `items`, the best first.
+    pub(super) data: Value,
+    /// The passages behind the items, in their order; they can be cited.
+    pub(super) passages: Vec<Passage>,
+    /// The arguments as they were applied.
+    pub(super) applied: Value,
+    /// Kept with the answer: ids, none of the words, which go when their source goes.
+    pub(super) record: Value,
+    /// Told to the user at once, by the server.
+    pub(super) notice: Option<Value>,
+}
+
+/// Why a call has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolError {
+    /// Machine-readable reason.
+    pub kind: &'static str,
+    /// For the model to read.
+    pub message: String,
+}
+
+impl ToolError {
+    pub(super) fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        // What a model wrote can stand in it, and it is stored.
+        let message = message.into().chars().filter(|c| *c != '\0').take(MESSAGE_CHARACTERS).collect();
+        Self { kind, message }
+    }
+}
+
+impl From<Error> for ToolError {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Invalid(_) | Error::Malformed(_) => Self::new("bad_arguments", error.to_string()),
+            Error::NotFound(_) => Self::new("not_found", error.to_string()),
+            Error::Forbidden { .. } => Self::new("refused", error.to_string()),
+            Error::Unavailable { .. } | Error::Upstream { .. } => Self::new("unavailable", error.to_string()),
+            _ => {
+                tracing::warn!(%error, "a tool failed");
+                Self::new("failed", "an internal error")
+            }
+        }
+    }
+}
+
+/// What came of one call.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The call.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// The arguments, read as far as they could be.
+    pub arguments: Value,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// Something was cut off.
+    pub truncated: bool,
+    pub(super) outcome: Result<Found, ToolError>,
+}
+
+impl Report {
+    /// Whether there is a result.
+    pub fn is_ok(&self) -> bool {
+        self.outcome.is_ok()
+    }
+
+    /// What the user is to be told at once.
+    pub fn notice(&self) -> Option<&Value> {
+        self.outcome.as_ref().ok()?.notice.as_ref()
+    }
+
+    /// Gives the passages that were found the numbers by which they are cited.
+    pub fn number(&mut self, mut number_of: impl FnMut(&Passage) -> usize) {
+        let Ok(found) = &mut self.outcome else { return };
+        let Some(items) = found.data.get_mut("items").and_then(Value::as_array_mut) else { return };
+        let records = found.record.get_mut("items").and_then(Value::as_array_mut);
+        let mut records = records.into_iter().flatten();
+        for (item, passage) in items.iter_mut().zip(&found.passages) {
+            let number = number_of(passage);
+            item["number"] = json!(number);
+            if let Some(record) = records.next() {
+                record["number"] = json!(number);
+            }
+        }
+    }
+
+    /// The call's result as the model reads it.
+    pub fn envelope(&self) -> String {
+        let Self { arguments, duration_ms, truncated, .. } = self;
+        let requested = Some(arguments).filter(|given| characters(given) <= REQUESTED_CHARACTERS);
+        let applied = self.outcome.as_ref().ok().map(|found| &found.applied);
+        let error =
+            self.outcome.as_ref().err().map(|error| json!({ "type": error.kind, "message": error.message }));
+        let data = self.outcome.as_ref().ok().map(|found| &found.data);
+        let meta = json!({
+            "tool": self.name,
+            "requested": requested,
+            "applied": applied,
+            "truncated": truncated,
+            "duration_ms": duration_ms,
+        });
+        json!({ "meta": meta, "data": data, "error": error }).to_string()
+    }
+
+    /// The call as it is kept with the answer.
+    pub fn record(&self) -> Value {
+        let (result, error) = match &self.outcome {
+            Ok(found) => (Some(&found.record), None),
+            Err(error) => (None, Some(json!({ "type": error.kind, "message": error.message }))),
+        };
+        json!({
+            "id": self.id,
+            "name": self.name,
+            "arguments": shown(&self.arguments),
+            "ok": self.is_ok(),
+            "duration_ms": self.duration_ms,
+            "truncated": self.truncated,
+            "result": result,
+            "error": error,
+        })
+    }
+
+    /// Cuts the result to `limit` characters.
+    pub(super) fn fit(&mut self, limit: usize) {
+        if let Ok(found) = &mut self.outcome {
+            self.truncated |= fit(found, limit);
+        }
+    }
+}
+
+/// The arguments of a call as users see them.
+pub fn shown_arguments(call: &ToolCall) -> Value {
+    let text = || Value::String(call.arguments.clone());
+    shown(&serde_json::from_str(&call.arguments).unwrap_or_else(|_| text()))
+}
+
+/// Arguments as users see them: cut, and without what no database row can hold.
+fn shown(arguments: &Value) -> Value {
+    let text = arguments.to_string();
+    if text.chars().count() <= REQUESTED_CHARACTERS && !text.contains("\\u0000") {
+        return arguments.clone();
+    }
+    let text: String = text.replace("\\u0000", "").chars().take(REQUESTED_CHARACTERS).collect();
+    Value::String(text + MARK)
+}
+
+/// Long texts are cut first, then the last items fall out; true if anything did.
+fn fit(found: &mut Found, limit: usize) -> bool {
+    if characters(&found.data) <= limit {
+        return false;
+    }
+    shorten(&mut found.data, (limit / 4).max(100));
+    let limit = limit.saturating_sub(OMITTED_CHARACTERS);
+    let mut omitted = 0;
+    while characters(&found.data) > limit {
+        match found.data.get_mut("items").and_then(Value::as_array_mut) {
+            Some(items) if !items.is_empty() => {
+                items.pop();
+                omitted += 1;
+                found.passages.truncate(items.len());
+            }
+            _ => {
+                let text: String = found.data.to_string().chars().take(limit).collect();
+                found.data = Value::String(text + MARK);
+                found.passages.clear();
+                break;
+            }
+        }
+    }
+    if omitted > 0 && found.data.is_object() {
+        found.data["omitted"] = json!(format!("{omitted} items{MARK}"));
+    }
+    if let Some(records) = found.record.get_mut("items").and_then(Value::as_array_mut) {
+        let kept = found.data.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+        records.truncate(kept);
+    }
+    true
+}
+
+fn shorten(value: &mut Value, limit: usize) {
+    match value {
+        Value::String(text) => {
+            if let Some((at, _)) = text.char_indices().nth(limit) {
+                text.truncate(at);
+                text.push_str(MARK);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| shorten(item, limit)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| shorten(field, limit)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn characters(value: &Value) -> usize {
+    value.to_string().chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(items: &[Value]) -> Found {
+        Found { record: json!({ "items": items }), data: json!({ "items": items }), ..Found::default() }
+    }
+
+    #[test]
+    fn results_are_cut_to_their_limit_and_marked() {
+        let mut short = found(&[json!({ "content": "short" })]);
+        assert!(!fit(&mut short, 500));
+        let mut long = found(&[json!({ "content": "x".repeat(5000) })]);
+        assert!(fit(&mut long, 500));
+        assert!(long.data["items"][0]["content"].as_str().unwrap().ends_with(MARK));
+        let mut many =
+            found(&(0..100).map(|n| json!({ "n": n, "content": "x".repeat(50) })).collect::<Vec<_>>());
+        assert!(fit(&mut many, 500));
+        assert!(characters(&many.data) <= 500);
+        assert!(many.data["omitted"].as_str().unwrap().ends_with(MARK));
+        assert_eq!(many.data["items"][0]["n"], 0);
+        assert_eq!(
+            many.data["items"].as_array().unwrap().len(),
+            many.record["items"].as_array().unwrap().len()
+        );
+    }
+}
