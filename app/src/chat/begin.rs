@@ -79,6 +79,7 @@ struct Start {
 }
 
 /// Where a turn was stored, and when.
+#[derive(Clone, Copy)]
 struct Place {
     conversation_id: ConversationId,
     question_id: MessageId,

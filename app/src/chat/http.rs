@@ -160,7 +160,7 @@ pub(super) async fn respond(
     user: &CurrentUser,
     headers: &HeaderMap,
     attempt: Attempt,
-    begin: impl Future<Output = Result<Begun>>,
+    beginning: impl Future<Output = Result<Begun>>,
 ) -> Result<Response> {
     let is_json = wants_json(headers);
     if let Some(turn) = made_before(state, user.id, attempt).await? {
@@ -171,7 +171,7 @@ pub(super) async fn respond(
         };
         return Ok(([REPLAYED], response).into_response());
     }
-    let begun = begin.await?;
+    let begun = beginning.await?;
     let turn = Follower::of(state, begun.assistant_message_id, begun.events);
     if is_json {
         Ok(Json(whole(state, user.id, begun.assistant_message_id, turn).await?).into_response())

@@ -35,7 +35,7 @@ pub async fn regenerate(
         let question = question_of(&state, user.id, MessageId(id)).await?;
         begin::begin_again(&state, &user, question, attempt.id).await
     };
-    respond(&state, &user, &headers, attempt, begun).await
+    Box::pin(respond(&state, &user, &headers, attempt, begun)).await
 }
 
 /// The question itself, or the one that an answer answers.

@@ -125,11 +125,15 @@ fn body_of(operation: &Operation) -> Option<Value> {
     let path = operation.template.strip_prefix(BASE).unwrap();
     match (operation.method.as_str(), path) {
         ("GET" | "DELETE", _)
-        | ("POST", "/chat/messages/{id}/stream-ticket" | "/chat/messages/{id}/cancel") => None,
+        | (
+            "POST",
+            "/chat/messages/{id}/stream-ticket"
+            | "/chat/messages/{id}/cancel"
+            | "/chat/messages/{id}/regenerate",
+        ) => None,
         ("PATCH", "/auth/api-keys/{id}") => Some(json!({"name": "another name"})),
         ("PATCH", "/chat/conversations/{id}") => Some(json!({"title": "another title"})),
         ("POST", "/chat/conversations/{id}/send") => Some(json!({"content": "What is beta?"})),
-        ("POST", "/chat/messages/{id}/regenerate") => None,
         ("PUT" | "POST", "/chat/messages/{id}/feedback") => Some(json!({"rating": "down"})),
         ("PATCH", "/memories/{id}") => Some(json!({"content": "I am somebody else"})),
         (method, _) => panic!("{method} {path} has no case: give a body here"),

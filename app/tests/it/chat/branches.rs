@@ -1,5 +1,6 @@
 //! A conversation is a tree: edits, other answers, the path that is read.
 
+use sea_orm::ConnectionTrait;
 use std::time::Duration;
 
 use axum::http::Method;
@@ -211,7 +212,6 @@ async fn a_long_path_is_followed_for_a_hundred_messages() {
     let app = with_model(&server).await;
     let user = app.user().await;
     let conversation = user.conversation().await;
-    use sea_orm::ConnectionTrait;
     // A chain of 1,000 messages, and beside it as many that nobody follows.
     let sql = format!(
         "INSERT INTO messages (id, conversation_id, parent_id, position, role, status, content)
