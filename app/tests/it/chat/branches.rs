@@ -1,9 +1,9 @@
 //! A conversation is a tree: edits, other answers, the path that is read.
 
-use sea_orm::ConnectionTrait;
 use std::time::Duration;
 
 use axum::http::Method;
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::{eventually, with_model};
