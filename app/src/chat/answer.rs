@@ -9,6 +9,9 @@ use crate::llm::extractive::{self, Recollection};
 use crate::llm::{ChatDelta, ChatRequest, ChatStream, ModelError, Usage};
 use crate::state::AppState;
 
+/// Longest answer, in bytes; a model that runs on is stopped there.
+pub(super) const ANSWER_BYTES_MAX: usize = 200_000;
+
 /// The name under which extractive answers are stored.
 const EXTRACTIVE: &str = "extractive";
 
@@ -38,7 +41,7 @@ impl Mode {
 }
 
 /// The model that answers.
-pub(super) fn model_name(state: &AppState) -> String {
+pub fn model_name(state: &AppState) -> String {
     state.models.chat.as_ref().map_or_else(|| EXTRACTIVE.to_owned(), |chat| chat.model().to_owned())
 }
 

@@ -7,19 +7,17 @@ use std::task::{Context as Poller, Poll};
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Map, Value};
 
+use super::answer::{self, ANSWER_BYTES_MAX};
 use super::markers::{Marker, MarkerFilter};
 use super::retrieve::Retrieved;
 use super::retrieve::{self, Wanted};
-use super::{answer, citations, prompt};
+use super::{citations, prompt};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{Error, Result};
 use crate::knowledge::Passage;
 use crate::llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Role, Usage};
 use crate::state::AppState;
-
-/// Longest answer, in bytes; a model that runs on is stopped there.
-const ANSWER_BYTES_MAX: usize = 200_000;
 
 /// What a client asks.
 #[derive(Clone, Debug)]

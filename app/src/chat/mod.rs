@@ -30,7 +30,7 @@ mod turn;
 
 use uuid::Uuid;
 
-pub use answer::has_words;
+pub use answer::{has_words, model_name};
 pub use complete::{Answering, Piece, Question, complete};
 use path::Follows;
 

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
 
-use super::answer;
+use super::answer::{self, ANSWER_BYTES_MAX};
 use super::events::{TurnLog, lease_lost};
 use super::markers::MarkerFilter;
 use super::turn::{Draft, Turn};
@@ -19,9 +19,6 @@ use crate::error::{Error, Result};
 use crate::knowledge::Passage;
 use crate::llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, ModelError, ToolCall, Usage};
 use crate::tools::{self, Caller, Report};
-
-/// Longest answer kept, in bytes; a model that runs on is stopped there.
-const ANSWER_BYTES_MAX: usize = 200_000;
 
 /// An answer in the making.
 pub(super) struct Rounds<'a> {

@@ -100,8 +100,9 @@ async fn work(core: CoreDb, waiting: Arc<Mutex<mpsc::Receiver<Request>>>) {
                     answer(request.done, Ok(stored));
                 }
             }
-            // What spoils a statement may be one turn's; the others must not pay for it.
-            Err(_) if batch.len() > 1 => {
+            // What spoils a statement may be one turn's; the others must not pay for it. While core is
+            // away nobody's can be stored, and each try would wait as long as the first.
+            Err(error) if batch.len() > 1 && !Error::from(error.clone()).is_outage() => {
                 for request in batch.drain(..) {
                     let stored = store(&core, &[&request.append]).await;
                     answer(request.done, stored.map(|stored| stored == [true]));

@@ -12,15 +12,9 @@ mod shape;
 pub use shape::in_its_shape;
 
 use crate::error::Error;
-use crate::state::AppState;
 
 /// Where the face begins.
 pub const BASE: &str = "/v1";
-
-/// The name of the model that answers: the configured one, or that answers are quotes.
-fn chat_model(state: &AppState) -> String {
-    state.models.chat.as_ref().map_or_else(|| "extractive".to_owned(), |chat| chat.model().to_owned())
-}
 
 /// A 404 that names what there is.
 fn no_such_model(asked: &str, there_is: &str) -> Error {

@@ -4,8 +4,9 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{chat_model, no_such_model};
+use super::no_such_model;
 use crate::auth::CurrentUser;
+use crate::chat;
 use crate::error::Result;
 use crate::state::AppState;
 use crate::web::{Json, Path};
@@ -41,7 +42,7 @@ fn known(state: &AppState) -> Vec<Model> {
     };
     let space = state.models.embedder.space();
     vec![
-        model(chat_model(state), state.models.chat.is_some()),
+        model(chat::model_name(state), state.models.chat.is_some()),
         model(space.model.clone(), space.provider != "local"),
     ]
 }

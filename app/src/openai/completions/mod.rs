@@ -18,9 +18,9 @@ use uuid::Uuid;
 pub use request::CompletionRequest;
 use response::{Head, annotation};
 
-use super::{chat_model, no_such_model};
+use super::no_such_model;
 use crate::auth::CurrentUser;
-use crate::chat::{Answering, Piece, Question};
+use crate::chat::{self, Answering, Piece, Question};
 use crate::error::Result;
 use crate::state::AppState;
 use crate::web::Json;
@@ -39,7 +39,7 @@ pub async fn create(
     headers: HeaderMap,
     Json(request): Json<CompletionRequest>,
 ) -> Result<Response> {
-    let there_is = chat_model(&state);
+    let there_is = chat::model_name(&state);
     if request.model != there_is {
         return Err(no_such_model(&request.model, &there_is));
     }
@@ -50,7 +50,7 @@ pub async fn create(
         knowledge: request.tandem.knowledge && !is_off,
         memory: request.tandem.memory && !is_off,
     };
-    let answering = crate::chat::complete(&state, &user, question).await?;
+    let answering = chat::complete(&state, &user, question).await?;
     let head = Head::new(Uuid::now_v7(), there_is);
     if request.stream.unwrap_or(false) {
         let includes_usage = request.stream_options.unwrap_or_default().include_usage;
@@ -69,7 +69,7 @@ async fn whole(head: &Head, mut answering: Answering) -> Result<Value> {
             Piece::Usage(said) => usage = Some(said),
         }
     }
-    crate::chat::has_words(&text)?;
+    chat::has_words(&text)?;
     Ok(head.whole(&text, &citations, usage))
 }
 
