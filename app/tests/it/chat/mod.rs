@@ -5,6 +5,7 @@ mod cancel;
 mod citations;
 mod durability;
 mod failures;
+mod journal;
 mod resume;
 mod retrieval;
 mod tickets;
