@@ -14,6 +14,7 @@ mod m20261121_000010_access;
 mod m20261121_000011_idempotency;
 mod m20261121_000012_outbox;
 mod m20261121_000014_citation_pages;
+mod m20261121_000022_usage;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000011_idempotency::Migration),
             Box::new(m20261121_000012_outbox::Migration),
             Box::new(m20261121_000014_citation_pages::Migration),
+            Box::new(m20261121_000022_usage::Migration),
         ]
     }
 

@@ -11,11 +11,13 @@ use uuid::Uuid;
 
 use super::queries::{self, NewTurn};
 use super::retrieve;
+use super::routing::Route;
 use super::turn::{self, Turn};
 use crate::auth::CurrentUser;
 use crate::db::CoreTx;
 use crate::error::{Error, Result};
 use crate::state::AppState;
+use crate::usage;
 use crate::web::live::Reader;
 
 /// What a user sends.
@@ -41,8 +43,8 @@ pub(super) struct Begun {
 pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> Result<Begun> {
     let started_at = Instant::now();
     let lease_owner = Uuid::now_v7();
-    let asked = retrieve::ask(state, &sent.content);
-    let (stored, asked_at) = store(state, user, &sent, lease_owner).await?;
+    let asked = retrieve::ask(state, user.id, &sent.content);
+    let (stored, asked_at, route) = store(state, user, &sent, lease_owner).await?;
     let answer_id = stored.answer_id;
     let running = state.metrics.turn();
     let writer = state.live.start(answer_id.0);
@@ -56,6 +58,7 @@ pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> R
         assistant_message_id: answer_id,
         question: sent.content,
         lease_owner,
+        route,
         started_at,
         asked_at,
     };
@@ -71,14 +74,16 @@ async fn store(
     user: &CurrentUser,
     sent: &Sent,
     lease_owner: Uuid,
-) -> Result<(NewTurn, DateTime<Utc>)> {
+) -> Result<(NewTurn, DateTime<Utc>, Route)> {
     let lease = Duration::from_secs(state.settings.chat.lease_s);
     let tx = state.core.begin().await?;
-    let conversation_id = match sent.conversation_id {
-        Some(id) => queries::lock_conversation(&tx, user.id, id).await?.id,
+    let limits = usage::limits(&tx, user.id, &state.settings.quota).await?;
+    let conversation = match sent.conversation_id {
+        Some(id) => queries::lock_conversation(&tx, user.id, id).await?,
         // In the same transaction: a message that is not stored leaves no empty conversation.
-        None => crate::conversation::create(&tx, user.id, None).await?.id,
+        None => crate::conversation::create(&tx, user.id, None).await?,
     };
+    let conversation_id = conversation.id;
     let newest = unoccupied(&tx, conversation_id).await?;
     let parent_id = parent(&tx, conversation_id, sent, newest.map(|(id, _)| id)).await?;
     let turn = NewTurn {
@@ -91,9 +96,11 @@ async fn store(
         answer_id: MessageId(sent.answer_id),
         lease_owner,
     };
+    let (route, wants) = Route::of(state, &limits, conversation.model, &sent.content, newest.is_some());
+    usage::reserve(&tx, &limits, user.id, turn.answer_id, wants).await?;
     let asked_at = queries::insert_turn(&tx, &turn, lease).await?;
     tx.commit().await?;
-    Ok((turn, asked_at))
+    Ok((turn, asked_at, route))
 }
 
 /// The conversation's newest message and its place; no turn runs in it.

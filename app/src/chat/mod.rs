@@ -8,14 +8,17 @@
 mod answer;
 mod begin;
 mod citations;
+mod ending;
 mod events;
 mod follow;
 pub mod http;
 mod lease;
 mod markers;
+pub mod models;
 mod prompt;
 mod queries;
 mod retrieve;
+mod routing;
 mod turn;
 
 use uuid::Uuid;

@@ -35,7 +35,7 @@ pub(super) fn build(
         messages.push(ChatMessage { role: Role::User, content: data });
     }
     messages.push(ChatMessage { role: Role::User, content: question.to_owned() });
-    ChatRequest { model: None, messages }
+    ChatRequest { messages, ..Default::default() }
 }
 
 /// The newest messages that fit; the oldest fall out first.

@@ -1,5 +1,6 @@
 //! What the answer may rest on: passages and memories, by a deadline.
 
+use entity::ids::UserId;
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -58,13 +59,14 @@ pub(super) type Asked = Option<AbortOnDropHandle<Result<Vec<f32>, ModelError>>>;
 
 /// Embeds the question while the turn is still being stored. Only the user's
 /// own words are embedded, never the prompt around them.
-pub(super) fn ask(state: &AppState, question: &str) -> Asked {
+pub(super) fn ask(state: &AppState, user: UserId, question: &str) -> Asked {
     let settings = &state.settings.chat;
     if settings.retrieved_passages == 0 && settings.retrieved_memories == 0 {
         return None;
     }
-    let (models, question) = (state.models.clone(), question.to_owned());
-    Some(AbortOnDropHandle::new(state.tasks.spawn(async move { models.embed_query(&question).await })))
+    let (owned, question) = (state.clone(), question.to_owned());
+    let embed = async move { crate::usage::embed_query(&owned, user, &question).await };
+    Some(AbortOnDropHandle::new(state.tasks.spawn(embed)))
 }
 
 /// Searches knowledge and memories at once. Never fails: an answer without

@@ -15,8 +15,9 @@ use uuid::Uuid;
 use super::answer::{self, Mode};
 use super::events::{TurnLog, lease_lost};
 use super::markers::{Marker, MarkerFilter};
-use super::queries::Ending;
+use super::ending::{Ending, SETTLING_FROM};
 use super::retrieve::{self, Asked, Retrieved};
+use super::routing::Route;
 use super::{citations, lease, prompt, queries};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
@@ -25,6 +26,7 @@ use crate::error::{CanFail, Error, Result};
 use crate::llm::{ChatDelta, ChatStream, Usage};
 use crate::memory::Said;
 use crate::state::AppState;
+use crate::usage::{Call, settling};
 use crate::web::live::Writer;
 
 /// Earlier messages that are looked at; the token budget decides how many go in.
@@ -44,6 +46,7 @@ pub(super) struct Turn {
     pub(super) assistant_message_id: MessageId,
     pub(super) question: String,
     pub(super) lease_owner: Uuid,
+    pub(super) route: Route,
     pub(super) started_at: Instant,
     /// The same, by core's clock.
     pub(super) asked_at: DateTime<Utc>,
@@ -55,6 +58,8 @@ struct Draft {
     text: String,
     citations: Vec<CitationView>,
     usage: Option<Usage>,
+    /// The model that answers, once one was asked, and the call of it.
+    call: Option<(String, Call)>,
     first_token_ms: Option<i32>,
     memories: Vec<Uuid>,
 }
@@ -101,7 +106,7 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
             "conversation_id": turn.conversation_id,
         }),
     );
-    log.event("start", json!({ "mode": Mode::of(state).name(), "model": answer::model_name(state) }));
+    log.event("start", json!({ "mode": Mode::of(state).name(), "model": turn.route.model }));
     // Whoever waits for the first word waits for no write that can go on beside the work.
     let (sent, retrieved, remembered, history) = tokio::join!(
         log.flush(),
@@ -116,12 +121,19 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
     announce(log, &retrieved, remembered.as_ref());
     let request = prompt::build(&turn.question, &history, &retrieved, state.settings.chat.history_tokens);
     drop(history);
+    let call = Call::of(&request);
+    draft.call = state.models.chat.is_some().then(|| (turn.route.model.clone(), call));
+    let request = turn.route.request(state, &call, request);
     let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
     let (sent, stream) =
         tokio::join!(log.flush(), answer::start(state, request, &turn.question, &retrieved, fact));
     sent?;
-    let stream = stream?;
-    follow(turn, log, draft, stream, &retrieved).await
+    let started = stream?;
+    if let Some((model, switch)) = started.switched {
+        log.event("info", switch);
+        draft.call = Some((model, call));
+    }
+    follow(turn, log, draft, started.stream, &retrieved).await
 }
 
 /// Reads the answer as it comes. Between two deltas no connection is held.
@@ -153,7 +165,7 @@ async fn follow(
                     break;
                 }
             }
-            Some(Ok(ChatDelta::Usage(usage))) => draft.usage = Some(usage),
+            Some(Ok(ChatDelta::Usage(usage))) => draft.usage = Some(draft.usage.unwrap_or_default().and(usage)),
             Some(Err(error)) => {
                 draft.add(turn, log, &filter.finish(), &[], retrieved);
                 return Err(error.into());
@@ -232,16 +244,22 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
         None => log
             .event("done", json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms })),
     }
+    let status = if problem.is_some() { Status::Failed } else { Status::Complete };
+    let model = draft.call.as_ref().map_or(&turn.route.model, |(model, _)| model);
+    let prices = &turn.state.settings.prices;
+    let spent = draft.call.as_ref().map(|(model, call)| call.ended(prices, model, draft.usage, &draft.text, status));
+    let counts = status != Status::Failed;
     let ending = Ending {
-        status: if problem.is_some() { Status::Failed } else { Status::Complete },
+        status,
         content: &draft.text,
         mode: Mode::of(&turn.state).name(),
-        model: &answer::model_name(&turn.state),
+        model,
         memories: json!(draft.memories),
         usage: draft.usage,
         first_token_ms: draft.first_token_ms,
         latency_ms,
         error: problem,
+        settling: settling(SETTLING_FROM, turn.user.id, turn.assistant_message_id, spent, counts),
     };
     let entries = log.take();
     let gone = store(turn, &log.lines(&entries), &ending, &draft.citations).await?;

@@ -4,12 +4,14 @@
 //! environment is a parameter, so tests never touch the process's own.
 
 mod files;
+mod ledger;
 mod network;
 mod sections;
 mod source;
 mod validate;
 
 pub use files::Files;
+pub use ledger::{Money, Price, Prices, Quota};
 pub use network::Network;
 pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Memory,
@@ -52,6 +54,10 @@ pub struct Settings {
     pub files: Files,
     /// The turn.
     pub chat: Chat,
+    /// What a user may take.
+    pub quota: Quota,
+    /// What models cost.
+    pub prices: Prices,
     /// The job workers.
     pub jobs: Jobs,
     /// Logs.

@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{AppEnv, Settings, files};
+use super::{AppEnv, Settings, files, ledger};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
@@ -44,7 +44,8 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("jobs.workers", jobs.workers as u64, 0, 256),
         ("http.json_limit_bytes", http.json_limit_bytes as u64, 1024, 1 << 30),
     ];
-    for (key, given, low, high) in checks.into_iter().chain(files::ranges(&settings.files)) {
+    let checks = checks.into_iter().chain(files::ranges(&settings.files)).chain(ledger::ranges(&settings.quota));
+    for (key, given, low, high) in checks {
         if !(low..=high).contains(&given) {
             return Err(Error::startup(
                 format!("{key} is {given}, allowed are {low} to {high}"),

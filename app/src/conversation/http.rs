@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ConversationView, MessageView, metadata, queries, write};
-use crate::auth::CurrentUser;
-use crate::error::Result;
+use super::{ConversationView, MessageView, metadata, model, queries, write};
+use crate::auth::{Change, CurrentUser};
+use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
 use crate::state::AppState;
 use crate::web::{self, Json, Page, PageQuery, Path, Problems, Query, text};
@@ -24,6 +24,10 @@ pub struct CreateConversation {
     #[garde(length(chars, min = 1, max = 500), inner(custom(text::not_blank)))]
     #[schema(min_length = 1, max_length = 500)]
     pub title: Option<String>,
+    /// The model that answers, one of `/chat/models`; without it the configured one.
+    #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
+    pub model: Option<String>,
     /// Free, at most 16,384 bytes of JSON.
     #[garde(inner(custom(metadata::is_storable)))]
     #[schema(value_type = Option<Object>)]
@@ -35,9 +39,14 @@ pub struct CreateConversation {
 #[serde(deny_unknown_fields)]
 pub struct RenameConversation {
     /// 1 to 500 characters, not blank.
-    #[garde(length(chars, min = 1, max = 500), custom(text::not_blank))]
+    #[garde(length(chars, min = 1, max = 500), inner(custom(text::not_blank)))]
     #[schema(min_length = 1, max_length = 500)]
-    pub title: String,
+    pub title: Option<String>,
+    /// The model that answers, one of `/chat/models`; null: the configured one.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    pub model: Change<String>,
 }
 
 /// Begin a conversation.
@@ -50,7 +59,11 @@ pub async fn create(
     Json(request): Json<CreateConversation>,
 ) -> Result<(StatusCode, Json<ConversationView>)> {
     let metadata = request.metadata.unwrap_or_default();
-    let conversation = write::make(&state.core, attempt, user.id, request.title, metadata).await?;
+    if let Some(model) = &request.model {
+        model::choose(&state, model).await?;
+    }
+    let (title, model) = (request.title, request.model);
+    let conversation = write::make(&state.core, attempt, user.id, title, model, metadata).await?;
     Ok((StatusCode::CREATED, Json(conversation.into())))
 }
 
@@ -79,7 +92,9 @@ pub async fn read(
     Ok(Json(conversation.into()))
 }
 
-/// Rename a conversation.
+/// Change a conversation.
+///
+/// Its title, its model, or both.
 #[utoipa::path(patch, path = "/chat/conversations/{id}", tag = "chat", params(("id" = Uuid, Path, description = "The conversation")),
     request_body = RenameConversation, responses((status = 200, body = ConversationView), Problems))]
 pub async fn rename(
@@ -88,7 +103,14 @@ pub async fn rename(
     Path(id): Path<Uuid>,
     Json(request): Json<RenameConversation>,
 ) -> Result<Json<ConversationView>> {
-    let conversation = write::rename(&state.core, user.id, ConversationId(id), request.title).await?;
+    if request.title.is_none() && request.model == Change::Keep {
+        return Err(Error::field("title", "give a title or a model"));
+    }
+    let id = queries::find_owned(&state.core, user.id, ConversationId(id)).await?.id;
+    if let Change::Set(model) = &request.model {
+        model::choose(&state, model).await?;
+    }
+    let conversation = write::rename(&state.core, user.id, id, request.title, request.model).await?;
     Ok(Json(conversation.into()))
 }
 

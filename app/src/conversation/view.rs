@@ -16,6 +16,8 @@ pub struct ConversationView {
     pub id: Uuid,
     /// Given by the user.
     pub title: Option<String>,
+    /// The model that answers; null: the configured one.
+    pub model: Option<String>,
     /// Given by the client, or the last `ui_context`.
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
@@ -96,6 +98,7 @@ impl From<conversation::Model> for ConversationView {
         Self {
             id: row.id.0,
             title: row.title,
+            model: row.model,
             metadata: row.metadata,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -160,5 +163,7 @@ fn usage(row: &message::Model) -> Option<Usage> {
         prompt_tokens: count(row.prompt_tokens)?,
         completion_tokens: count(row.completion_tokens)?,
         total_tokens: count(row.total_tokens)?,
+        cached_prompt_tokens: count(row.cached_prompt_tokens).unwrap_or_default(),
+        reasoning_tokens: count(row.reasoning_tokens).unwrap_or_default(),
     })
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::queries::{find_owned, owned};
+use crate::auth::Change;
 use crate::db::CoreConn;
 use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
@@ -20,7 +21,7 @@ pub async fn create(
     user: UserId,
     title: Option<String>,
 ) -> Result<conversation::Model> {
-    insert(core, ConversationId(Uuid::now_v7()), user, title, Map::new()).await
+    insert(core, ConversationId(Uuid::now_v7()), user, title, None, Map::new()).await
 }
 
 /// The conversation `attempt` is to make: made now, or by an earlier try.
@@ -29,6 +30,7 @@ pub(super) async fn make(
     attempt: Attempt,
     user: UserId,
     title: Option<String>,
+    model: Option<String>,
     metadata: Map<String, Value>,
 ) -> Result<conversation::Model> {
     let id = ConversationId(attempt.id);
@@ -38,7 +40,7 @@ pub(super) async fn make(
             found => return found,
         }
     }
-    insert(core, id, user, title, metadata).await
+    insert(core, id, user, title, model, metadata).await
 }
 
 async fn insert(
@@ -46,28 +48,39 @@ async fn insert(
     id: ConversationId,
     user: UserId,
     title: Option<String>,
+    model: Option<String>,
     metadata: Map<String, Value>,
 ) -> Result<conversation::Model> {
     let row = conversation::ActiveModel {
         id: Set(id),
         user_id: Set(user),
         title: Set(title),
+        model: Set(model),
         metadata: Set(Value::Object(metadata)),
         ..Default::default()
     };
     Ok(conversation::Entity::insert(row).exec_with_returning(core).await?)
 }
 
-/// Gives a conversation of the user another title.
+/// Gives a conversation of the user another title, another model, or both.
 pub(super) async fn rename(
     core: &impl CoreConn,
     user: UserId,
     id: ConversationId,
-    title: String,
+    title: Option<String>,
+    model: Change<String>,
 ) -> Result<conversation::Model> {
-    conversation::Entity::update_many()
-        .col_expr(conversation::Column::Title, Expr::val(title))
-        .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"))
+    let mut update = conversation::Entity::update_many()
+        .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"));
+    if let Some(title) = title {
+        update = update.col_expr(conversation::Column::Title, Expr::val(title));
+    }
+    update = match model {
+        Change::Keep => update,
+        Change::Remove => update.col_expr(conversation::Column::Model, Expr::val(None::<String>)),
+        Change::Set(model) => update.col_expr(conversation::Column::Model, Expr::val(model)),
+    };
+    update
         .filter(owned(user, id))
         .exec_with_returning(core)
         .await?

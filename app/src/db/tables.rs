@@ -37,6 +37,10 @@ pub fn core() -> Vec<Table> {
         table::<core::refresh_token::Entity>(),
         table::<core::setting::Entity>(),
         table::<core::tenant::Entity>(),
+        table::<core::usage_month::Entity>(),
+        table::<core::usage_quota::Entity>(),
+        table::<core::usage_record::Entity>(),
+        table::<core::usage_reservation::Entity>(),
         table::<core::user::Entity>(),
     ]
 }

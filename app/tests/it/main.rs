@@ -44,3 +44,4 @@ mod row_security;
 mod schema;
 mod support;
 mod tiers;
+mod usage;

@@ -13,4 +13,8 @@ pub mod outbox;
 pub mod refresh_token;
 pub mod setting;
 pub mod tenant;
+pub mod usage_month;
+pub mod usage_quota;
+pub mod usage_record;
+pub mod usage_reservation;
 pub mod user;

@@ -13,6 +13,7 @@ use async_openai::error::OpenAIError;
 use super::connection::Connection;
 use super::reader::Reader;
 use super::retry::with_retries;
+use super::list::Listed;
 use super::wire::{ChatBody, Chunk, StreamOptions};
 use crate::config::Models;
 use crate::error::Result;
@@ -28,6 +29,9 @@ pub(super) struct Chat {
     retries: u32,
     /// Cleared when the server refuses to be asked for a usage count.
     asks_usage: AtomicBool,
+    /// OpenAI itself, and not one of the servers that speak like it.
+    is_openai: bool,
+    listed: Listed,
 }
 
 impl Chat {
@@ -41,6 +45,8 @@ impl Chat {
             whole: Duration::from_secs(settings.answer_timeout_s),
             retries: settings.retries,
             asks_usage: AtomicBool::new(true),
+            is_openai: settings.openai_base_url.is_none(),
+            listed: Listed::default(),
         })
     }
 
@@ -97,15 +103,21 @@ impl ChatModel for Chat {
         &self.model
     }
 
+    fn list(&self) -> BoxFuture<'_, Result<Arc<Vec<String>>, ModelError>> {
+        Box::pin(self.listed.get(&self.connection))
+    }
+
     fn stream(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatStream, ModelError>> {
         Box::pin(async move {
             let body = ChatBody {
                 model: request.model.as_deref().unwrap_or(&self.model),
                 messages: request.messages.iter().map(Into::into).collect(),
                 stream: true,
+                max_completion_tokens: request.answer_tokens.filter(|_| self.is_openai),
+                max_tokens: request.answer_tokens.filter(|_| !self.is_openai),
                 stream_options: None,
             };
-            with_retries(self.retries, || self.attempt(&body)).await
+            with_retries(if request.once { 0 } else { self.retries }, || self.attempt(&body)).await
         })
     }
 }
