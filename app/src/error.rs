@@ -36,9 +36,6 @@ pub struct QuotaFigures {
     /// What running answers may take yet.
     #[schema(value_type = Object)]
     pub reserved: serde_json::Value,
-    /// What this request would have had to reserve.
-    #[schema(value_type = Object)]
-    pub needed: serde_json::Value,
     /// When the next month begins.
     pub resets_at: chrono::DateTime<chrono::Utc>,
     /// Seconds until it is worth trying again.
@@ -48,8 +45,8 @@ pub struct QuotaFigures {
 
 impl QuotaFigures {
     fn detail(&self) -> String {
-        let Self { measure, limit, used, reserved, needed, .. } = self;
-        format!("the month's {measure}: {limit}, used {used}, reserved {reserved}; an answer needs {needed}")
+        let Self { measure, limit, used, reserved, .. } = self;
+        format!("the month's {measure}: {limit}, used {used}, reserved {reserved}")
     }
 }
 

@@ -160,7 +160,8 @@ async fn days(state: &AppState, from: Option<NaiveDate>, to: Option<NaiveDate>) 
 
 /// By the database's clock.
 async fn today(state: &AppState) -> Result<NaiveDate> {
-    let statement = Statement::from_string(DbBackend::Postgres, "SELECT (now() AT TIME ZONE 'UTC')::date AS day");
+    let statement =
+        Statement::from_string(DbBackend::Postgres, "SELECT (now() AT TIME ZONE 'UTC')::date AS day");
     let row = state.core.query_one_raw(statement).await?.ok_or(Error::NotFound("day"))?;
     Ok(row.try_get("", "day")?)
 }

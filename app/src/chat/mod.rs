@@ -6,6 +6,7 @@
 //! awaited. Clients follow its log; one that leaves loses nothing.
 
 mod answer;
+mod asked;
 mod begin;
 mod citations;
 mod ending;

@@ -41,7 +41,11 @@ pub struct ModelView {
 pub async fn models(State(state): State<AppState>, user: CurrentUser) -> Result<Json<ModelsView>> {
     let settings = &state.settings;
     let found = async {
-        if user.is_admin() { catalogue::local_servers(&settings.models, settings.http.port).await } else { Vec::new() }
+        if user.is_admin() {
+            catalogue::local_servers(&settings.models, settings.http.port).await
+        } else {
+            Vec::new()
+        }
     };
     let ((names, complete), local_servers) =
         tokio::join!(catalogue::choices(&state.models, &settings.models), found);

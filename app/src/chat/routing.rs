@@ -4,10 +4,12 @@
 use serde_json::{Value, json};
 
 use super::answer;
+use super::asked::Asked;
+use super::turn::Turn;
 use crate::error::Result;
 use crate::llm::{ChatModel, ChatRequest, ChatStream, ModelError};
 use crate::state::AppState;
-use crate::usage::{Call, Limits, Wants};
+use crate::usage::{Limits, Wants};
 
 /// What was decided before the turn.
 #[derive(Clone, Debug)]
@@ -42,11 +44,17 @@ impl Route {
         (Self { model, reserved_tokens: limits.takes_tokens().then_some(reserved) }, wants)
     }
 
-    /// The request as this route sends it.
-    pub(super) fn request(&self, state: &AppState, call: &Call, request: ChatRequest) -> ChatRequest {
-        let most = state.settings.quota.answer_tokens;
-        let answer_tokens = self.reserved_tokens.map(|reserved| call.answer_tokens(reserved, most));
-        ChatRequest { model: Some(self.model.clone()), answer_tokens, ..request }
+    /// The request as this route sends it, and the call it is.
+    pub(super) fn request(&self, turn: &Turn, call: &mut Option<Asked>, request: ChatRequest) -> ChatRequest {
+        let state = &turn.state;
+        if state.models.chat.is_none() {
+            return request;
+        }
+        let (user, message, model) = (turn.user.id, turn.assistant_message_id, self.model.clone());
+        let asked = Asked::of(state, user, message, model.clone(), &request);
+        let answer_tokens = self.reserved_tokens.map(|most| asked.answer_tokens(most));
+        *call = Some(asked);
+        ChatRequest { model: Some(model), answer_tokens, ..request }
     }
 }
 

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::answer::{self, Mode};
+use super::asked::{Asked as Call, ledger};
+use super::ending::Ending;
 use super::events::{TurnLog, lease_lost};
 use super::markers::{Marker, MarkerFilter};
-use super::ending::{Ending, SETTLING_FROM};
 use super::retrieve::{self, Asked, Retrieved};
 use super::routing::Route;
 use super::{citations, lease, prompt, queries};
@@ -26,7 +27,6 @@ use crate::error::{CanFail, Error, Result};
 use crate::llm::{ChatDelta, ChatStream, Usage};
 use crate::memory::Said;
 use crate::state::AppState;
-use crate::usage::{Call, settling};
 use crate::web::live::Writer;
 
 /// Earlier messages that are looked at; the token budget decides how many go in.
@@ -58,8 +58,7 @@ struct Draft {
     text: String,
     citations: Vec<CitationView>,
     usage: Option<Usage>,
-    /// The model that answers, once one was asked, and the call of it.
-    call: Option<(String, Call)>,
+    call: Option<Call>,
     first_token_ms: Option<i32>,
     memories: Vec<Uuid>,
 }
@@ -121,9 +120,7 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
     announce(log, &retrieved, remembered.as_ref());
     let request = prompt::build(&turn.question, &history, &retrieved, state.settings.chat.history_tokens);
     drop(history);
-    let call = Call::of(&request);
-    draft.call = state.models.chat.is_some().then(|| (turn.route.model.clone(), call));
-    let request = turn.route.request(state, &call, request);
+    let request = turn.route.request(turn, &mut draft.call, request);
     let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
     let (sent, stream) =
         tokio::join!(log.flush(), answer::start(state, request, &turn.question, &retrieved, fact));
@@ -131,7 +128,7 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
     let started = stream?;
     if let Some((model, switch)) = started.switched {
         log.event("info", switch);
-        draft.call = Some((model, call));
+        draft.call.iter_mut().for_each(|call| call.model.clone_from(&model));
     }
     follow(turn, log, draft, started.stream, &retrieved).await
 }
@@ -165,7 +162,9 @@ async fn follow(
                     break;
                 }
             }
-            Some(Ok(ChatDelta::Usage(usage))) => draft.usage = Some(draft.usage.unwrap_or_default().and(usage)),
+            Some(Ok(ChatDelta::Usage(usage))) => {
+                draft.usage = Some(draft.usage.unwrap_or_default().and(usage))
+            }
             Some(Err(error)) => {
                 draft.add(turn, log, &filter.finish(), &[], retrieved);
                 return Err(error.into());
@@ -188,6 +187,7 @@ impl Draft {
             turn.state.metrics.first_token(turn.started_at.elapsed());
         }
         self.text.push_str(text);
+        self.call.iter_mut().for_each(|call| call.said(text));
         log.text(text);
         for marker in markers {
             if let Some(citation) = citations::cite(&self.text, *marker, &retrieved.passages) {
@@ -230,7 +230,7 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
 }
 
 /// Stores text, citations and the last events in one transaction, then sends the events.
-async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Error>) -> Result<()> {
+async fn finish(turn: &Turn, log: &mut TurnLog, mut draft: Draft, error: Option<&Error>) -> Result<()> {
     let latency_ms = elapsed_ms(turn.started_at);
     let problem = error.map(|error| {
         json!({
@@ -245,24 +245,22 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, error: Option<&Err
             .event("done", json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms })),
     }
     let status = if problem.is_some() { Status::Failed } else { Status::Complete };
-    let model = draft.call.as_ref().map_or(&turn.route.model, |(model, _)| model);
-    let prices = &turn.state.settings.prices;
-    let spent = draft.call.as_ref().map(|(model, call)| call.ended(prices, model, draft.usage, &draft.text, status));
-    let counts = status != Status::Failed;
+    let settling = ledger(turn, draft.call.as_mut(), draft.usage, status);
     let ending = Ending {
         status,
         content: &draft.text,
         mode: Mode::of(&turn.state).name(),
-        model,
+        model: draft.call.as_ref().map_or(&turn.route.model, |call| &call.model),
         memories: json!(draft.memories),
         usage: draft.usage,
         first_token_ms: draft.first_token_ms,
         latency_ms,
         error: problem,
-        settling: settling(SETTLING_FROM, turn.user.id, turn.assistant_message_id, spent, counts),
+        settling,
     };
     let entries = log.take();
     let gone = store(turn, &log.lines(&entries), &ending, &draft.citations).await?;
+    draft.call.iter_mut().for_each(Call::is_settled);
     log.send(entries);
     citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
     Ok(())

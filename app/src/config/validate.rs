@@ -44,7 +44,8 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("jobs.workers", jobs.workers as u64, 0, 256),
         ("http.json_limit_bytes", http.json_limit_bytes as u64, 1024, 1 << 30),
     ];
-    let checks = checks.into_iter().chain(files::ranges(&settings.files)).chain(ledger::ranges(&settings.quota));
+    let checks =
+        checks.into_iter().chain(files::ranges(&settings.files)).chain(ledger::ranges(&settings.quota));
     for (key, given, low, high) in checks {
         if !(low..=high).contains(&given) {
             return Err(Error::startup(

@@ -70,8 +70,8 @@ pub(super) async fn rename(
     title: Option<String>,
     model: Change<String>,
 ) -> Result<conversation::Model> {
-    let mut update = conversation::Entity::update_many()
-        .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"));
+    let mut update =
+        conversation::Entity::update_many().col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"));
     if let Some(title) = title {
         update = update.col_expr(conversation::Column::Title, Expr::val(title));
     }

@@ -7,7 +7,11 @@ use crate::error::{Error, Result};
 use crate::state::AppState;
 
 /// The vector a request asks for.
-pub(super) async fn query_vector(state: &AppState, user: UserId, request: &SearchRequest) -> Result<Vec<f32>> {
+pub(super) async fn query_vector(
+    state: &AppState,
+    user: UserId,
+    request: &SearchRequest,
+) -> Result<Vec<f32>> {
     match (&request.query, &request.embedding) {
         (Some(query), None) => unit(state, crate::usage::embed_query(state, user, query).await?),
         (None, Some(embedding)) => unit(state, embedding.clone()),

@@ -55,7 +55,9 @@ pub async fn local_servers(settings: &Models, own_port: u16) -> Vec<LocalServer>
             Some(url::Host::Domain(name)) => name == "localhost",
             None => false,
         };
-        is_local && url.port_or_known_default() != Some(own_port) && settings.openai_base_url.as_ref() != Some(url)
+        is_local
+            && url.port_or_known_default() != Some(own_port)
+            && settings.openai_base_url.as_ref() != Some(url)
     };
     let candidates = settings.local_servers.iter().filter(is_elsewhere).take(LOCAL_MAX);
     let asked = candidates.map(async |address| {

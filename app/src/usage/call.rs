@@ -36,7 +36,14 @@ impl Call {
 
     /// What it took: as the provider counted, or about. A call that failed
     /// before its first word, and was not counted, took nothing.
-    pub fn ended(self, prices: &Prices, model: &str, counted: Option<Usage>, text: &str, status: Status) -> Spent {
+    pub fn ended(
+        self,
+        prices: &Prices,
+        model: &str,
+        counted: Option<Usage>,
+        text: &str,
+        status: Status,
+    ) -> Spent {
         let estimated = counted.is_none() && (status != Status::Failed || !text.is_empty());
         let usage = match counted {
             Some(usage) => usage,

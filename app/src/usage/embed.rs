@@ -53,10 +53,7 @@ pub async fn embed(
 /// Embeds one question.
 pub async fn embed_query(state: &AppState, user: UserId, text: &str) -> Result<Vec<f32>, ModelError> {
     let mut embeddings = embed(state, Some(user), EmbedKind::Query, vec![text.to_owned()]).await?;
-    embeddings
-        .vectors
-        .pop()
-        .ok_or(ModelError::Malformed { detail: "no vector for the one text".to_owned() })
+    embeddings.vectors.pop().ok_or(ModelError::Malformed { detail: "no vector for the one text".to_owned() })
 }
 
 /// Whose texts these are, if they are of one user.

@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use sea_orm::{DbBackend, Statement};
 use sea_orm::ConnectionTrait;
 use sea_orm::prelude::Decimal;
+use sea_orm::{DbBackend, Statement};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -116,12 +116,7 @@ pub async fn set_own_limits(core: &impl CoreConn, user: UserId, own: Own) -> Res
          ON CONFLICT ON CONSTRAINT pk_usage_quotas DO UPDATE
             SET monthly_tokens = excluded.monthly_tokens, monthly_cost_usd = excluded.monthly_cost_usd,
                 monthly_messages = excluded.monthly_messages, updated_at = now()",
-        [
-            user.0.into(),
-            own.monthly_tokens.into(),
-            own.monthly_cost_usd.into(),
-            own.monthly_messages.into(),
-        ],
+        [user.0.into(), own.monthly_tokens.into(), own.monthly_cost_usd.into(), own.monthly_messages.into()],
     );
     core.execute_raw(statement).await?;
     Ok(())

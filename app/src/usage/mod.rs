@@ -21,4 +21,4 @@ pub use embed::{common, embed, embed_query};
 pub use limits::{Limits, Own, OwnLimits, limits, own_limits, set_own_limits};
 pub use price::cost;
 pub use quota::{Wants, refund_lost, reserve};
-pub use record::{Settling, Spent, record, settling};
+pub use record::{Settling, Spent, record, settle_late, settling};

@@ -145,23 +145,21 @@ impl Month {
             limit > 0 && used.saturating_add(reserved).saturating_add(needed) > limit
         };
         let costs = self.used_cost + self.reserved_cost + wants.cost;
-        let (measure, limit, used, reserved, needed) =
+        let (measure, limit, used, reserved) =
             if is_full(limits.tokens, self.used_tokens, self.reserved_tokens, wants.tokens) {
-                let Self { used_tokens, reserved_tokens, .. } = self;
-                ("tokens", json!(limits.tokens), json!(used_tokens), json!(reserved_tokens), json!(wants.tokens))
+                ("tokens", json!(limits.tokens), json!(self.used_tokens), json!(self.reserved_tokens))
             } else if !limits.cost.is_zero() && costs > limits.cost {
-                let [limit, used, reserved, needed] =
-                    [limits.cost, self.used_cost, self.reserved_cost, wants.cost].map(|cost| json!(text(cost)));
-                ("cost_usd", limit, used, reserved, needed)
+                let [limit, used, reserved] =
+                    [limits.cost, self.used_cost, self.reserved_cost].map(|cost| json!(text(cost)));
+                ("cost_usd", limit, used, reserved)
             } else {
-                let Self { used_messages, reserved_messages, .. } = self;
-                ("messages", json!(limits.messages), json!(used_messages), json!(reserved_messages), json!(1))
+                ("messages", json!(limits.messages), json!(self.used_messages), json!(self.reserved_messages))
             };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
         let resets_in_s = self.resets_in_s.ceil() as u64;
         let retry_after_s =
             if self.reserved_messages > 0 { resets_in_s.min(RETRY_AFTER_RUNNING_S) } else { resets_in_s };
-        QuotaFigures { measure, limit, used, reserved, needed, resets_at: self.resets_at, retry_after_s }
+        QuotaFigures { measure, limit, used, reserved, resets_at: self.resets_at, retry_after_s }
     }
 }
 

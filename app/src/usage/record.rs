@@ -76,11 +76,16 @@ pub struct Settling {
 
 /// What a turn's end writes here. `spent` is none if no model was asked;
 /// `counts`: whether the message counts against a quota.
-pub fn settling(first: usize, user: UserId, message: MessageId, spent: Option<Spent>, counts: bool) -> Settling {
+pub fn settling(
+    first: usize,
+    user: UserId,
+    message: MessageId,
+    spent: Option<Spent>,
+    counts: bool,
+) -> Settling {
     let tokens = spent.as_ref().map_or(0, |spent| i64::from(spent.usage.total_tokens));
     let cost = spent.as_ref().and_then(|spent| spent.cost).unwrap_or_default();
-    let mut values: Vec<Value> =
-        vec![user.0.into(), tokens.into(), cost.into(), i64::from(counts).into()];
+    let mut values: Vec<Value> = vec![user.0.into(), tokens.into(), cost.into(), i64::from(counts).into()];
     let (user, tokens, cost, messages) = (first, first + 1, first + 2, first + 3);
     let recorded = match spent {
         Some(spent) => {
@@ -110,6 +115,15 @@ pub fn settling(first: usize, user: UserId, message: MessageId, spent: Option<Sp
     );
     let payer = format!("payer AS (SELECT id, tenant_id FROM users WHERE id = ${user} FOR KEY SHARE)");
     Settling { payer, parts, values }
+}
+
+/// Writes the same for a turn that no statement ended.
+pub async fn settle_late(core: &impl CoreConn, user: UserId, message: MessageId, spent: Spent) -> Result<()> {
+    let Settling { payer, parts, mut values } = settling(2, user, message, Some(spent), true);
+    let sql = format!("WITH {payer}, ended AS (SELECT $1::uuid AS id), {parts} SELECT 1");
+    values.insert(0, message.0.into());
+    core.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+    Ok(())
 }
 
 impl Spent {

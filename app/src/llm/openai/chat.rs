@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use async_openai::error::OpenAIError;
 
 use super::connection::Connection;
+use super::list::Listed;
 use super::reader::Reader;
 use super::retry::with_retries;
-use super::list::Listed;
 use super::wire::{ChatBody, Chunk, StreamOptions};
 use crate::config::Models;
 use crate::error::Result;

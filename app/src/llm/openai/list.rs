@@ -30,9 +30,9 @@ impl Listed {
     /// The list; who comes while it is asked for waits for the same answer.
     pub(super) async fn get(&self, connection: &Connection) -> Result<Arc<Vec<String>>, ModelError> {
         let mut known = self.0.lock().await;
-        let fresh = known.as_ref().filter(|(at, list)| {
-            at.elapsed() < if list.is_ok() { BELIEVED } else { FAILURE_BELIEVED }
-        });
+        let fresh = known
+            .as_ref()
+            .filter(|(at, list)| at.elapsed() < if list.is_ok() { BELIEVED } else { FAILURE_BELIEVED });
         if let Some((_, list)) = fresh {
             return list.clone().map_err(|detail| ModelError::Unreachable { detail });
         }
@@ -49,8 +49,7 @@ pub(in crate::llm) async fn models_at(
     address: &url::Url,
     limit: Duration,
 ) -> Option<Vec<String>> {
-    let there =
-        Models { openai_base_url: Some(address.clone()), openai_api_key: None, ..settings.clone() };
+    let there = Models { openai_base_url: Some(address.clone()), openai_api_key: None, ..settings.clone() };
     ask(&Connection::new(&there).ok()?, limit).await.ok()
 }
 

@@ -128,7 +128,12 @@ impl From<Neighbour<Hit>> for MemoryHit {
     }
 }
 
-async fn vector(state: &AppState, user: UserId, query: Option<String>, embedding: Option<Vec<f32>>) -> Result<Vec<f32>> {
+async fn vector(
+    state: &AppState,
+    user: UserId,
+    query: Option<String>,
+    embedding: Option<Vec<f32>>,
+) -> Result<Vec<f32>> {
     match (query, embedding) {
         (Some(query), None) => Ok(crate::usage::embed_query(state, user, &query).await?),
         (None, Some(vector)) => {

@@ -1,6 +1,6 @@
 //! Every call has a row, with the provider's own counts.
 
-use rand::Rng;
+use rand::RngExt;
 use sea_orm::prelude::Decimal;
 use serde_json::{Value, json};
 
@@ -9,8 +9,7 @@ use crate::chat::eventually;
 use crate::support::TestApp;
 use crate::support::model::{End, ModelServer, Script};
 
-const COUNTED: &str = r#"{"prompt_tokens": 1234, "completion_tokens": 77, "total_tokens": 1311,
-    "prompt_tokens_details": {"cached_tokens": 1024}, "completion_tokens_details": {"reasoning_tokens": 50}}"#;
+const COUNTED: &str = r#"{"prompt_tokens": 1234, "completion_tokens": 77, "total_tokens": 1311, "prompt_tokens_details": {"cached_tokens": 1024}, "completion_tokens_details": {"reasoning_tokens": 50}}"#;
 
 #[tokio::test]
 async fn an_answer_is_in_the_ledger_as_the_provider_counted_to_the_exact_digit() {
@@ -110,7 +109,7 @@ async fn remote_embeddings_are_recorded_and_local_ones_cost_nothing_and_write_no
         .env("OPENAI_BASE_URL", server.url())
         .env("EMBEDDING_PROVIDER", "openai")
         .env("EMBEDDING_MODEL", "pocket-but-remote")
-        .env("EMBEDDING_DIMENSIONS", app_dimensions())
+        .env("EMBEDDING_DIMENSIONS", LENGTH)
         .start()
         .await;
     let user = app.user().await;
@@ -122,9 +121,8 @@ async fn remote_embeddings_are_recorded_and_local_ones_cost_nothing_and_write_no
     let conversation = user.conversation().await;
     user.ask(&conversation, "What do I drink?").await.expect(200);
 
-    let is_there = eventually(|| async {
-        ledger(&app).await.iter().filter(|row| row.kind == "embedding").count() == 5
-    });
+    let is_there =
+        eventually(|| async { ledger(&app).await.iter().filter(|row| row.kind == "embedding").count() == 5 });
     assert!(is_there.await, "{:?}", ledger(&app).await);
     let rows = ledger(&app).await;
     let embeddings: Vec<_> = rows.iter().filter(|row| row.kind == "embedding").collect();
@@ -137,9 +135,7 @@ async fn remote_embeddings_are_recorded_and_local_ones_cost_nothing_and_write_no
 }
 
 /// The databases of the tests are migrated for vectors of this length.
-fn app_dimensions() -> usize {
-    crate::support::postgres::DIMENSIONS
-}
+const LENGTH: usize = 384;
 
 #[tokio::test]
 async fn the_ledger_outlives_the_account_without_saying_whose_it_was() {
@@ -152,4 +148,27 @@ async fn the_ledger_outlives_the_account_without_saying_whose_it_was() {
     let rows = ledger(&app).await;
     assert_eq!((rows.len(), rows[0].user_id, rows[0].total_tokens), (1, None, 15));
     assert_eq!(number(&app, "SELECT count(*) FROM usage_months").await, 0);
+}
+
+/// Deleting the conversation while the answer comes makes it no cheaper.
+#[tokio::test]
+async fn an_answer_whose_conversation_is_deleted_meanwhile_is_recorded_and_counted() {
+    let server = ModelServer::start().await;
+    let slow = std::time::Duration::from_millis(700);
+    server.push(Script::reply(["one ", "two ", "three"]).every(slow).usage(10, 3));
+    let app = options(&server).env("TANDEM__QUOTA__MONTHLY_MESSAGES", 5).start().await;
+    let user = app.user().await;
+    let conversation = user.conversation().await;
+    let asking = tokio::spawn({
+        let (user, conversation) = (user.clone(), conversation.clone());
+        async move { user.ask(&conversation, "count").await }
+    });
+    assert!(eventually(|| async { !server.requests().is_empty() }).await);
+    user.delete(&format!("/chat/conversations/{conversation}")).await.expect(204);
+    assert!(eventually(|| async { ledger(&app).await.len() == 1 }).await);
+    assert!(ledger(&app).await[0].total_tokens > 0);
+    let month = user.get("/chat/usage").await.expect(200);
+    assert_eq!(month["reserved"]["messages"], 0, "{month}");
+    assert!(month["used"]["tokens"].as_i64().unwrap() > 0, "{month}");
+    asking.abort();
 }

@@ -56,8 +56,9 @@ async fn the_allow_list_narrows_what_the_provider_has() {
 #[tokio::test]
 async fn a_model_server_of_this_machine_is_offered_to_administrators_and_not_used() {
     let (server, local) = (ModelServer::start().await, ModelServer::start().await);
-    let file = [local.url().to_string(), "http://127.0.0.1:9/v1".to_owned(), "http://192.0.2.1/v1".to_owned()];
-    let app = options(&server).env("TANDEM_LOCAL_SERVERS", file.join(",")).start().await;
+    let file =
+        [local.url().to_string(), "http://127.0.0.1:9/v1".to_owned(), "http://192.0.2.1/v1".to_owned()];
+    let app = options(&server).env("LOCAL_MODEL_SERVERS", file.join(",")).start().await;
     let (user, admin) = (app.user().await, app.admin().await);
     let listed = admin.get("/chat/models").await.expect(200);
     assert_eq!(listed["local_servers"], json!([{"base_url": local.url(), "models": ["scripted"]}]));

@@ -104,7 +104,8 @@ async fn what_a_dead_turn_reserved_comes_back_once() {
     user.ask(&other, "two").await.expect_problem(429, "quota_exceeded");
     // While it lives, nothing is given back.
     assert_eq!(tandem::usage::refund_lost(app.core()).await.unwrap(), 0);
-    run(&app, "UPDATE messages SET lease_expires_at = now() - interval '1 s' WHERE status = 'streaming'").await;
+    run(&app, "UPDATE messages SET lease_expires_at = now() - interval '1 s' WHERE status = 'streaming'")
+        .await;
     assert_eq!(tandem::usage::refund_lost(app.core()).await.unwrap(), 1);
     assert_eq!(tandem::usage::refund_lost(app.core()).await.unwrap(), 0);
     assert_eq!(number(&app, "SELECT reserved_tokens + reserved_messages FROM usage_months").await, 0);
@@ -132,6 +133,9 @@ async fn administrators_give_a_user_other_limits() {
     user.ask(&conversation, "three").await.expect(200);
     admin.patch(&path, json!({"quota": {"monthly_messages": null}})).await.expect(200);
     user.ask(&conversation, "four").await.expect_problem(429, "quota_exceeded");
-    admin.patch(&path, json!({"quota": {"monthly_tokens": -1}})).await.expect_wrong_field("quota.monthly_tokens");
+    admin
+        .patch(&path, json!({"quota": {"monthly_tokens": -1}}))
+        .await
+        .expect_wrong_field("quota.monthly_tokens");
     user.patch(&path, json!({"quota": {"monthly_messages": 0}})).await.expect_problem(403, "admin_only");
 }
