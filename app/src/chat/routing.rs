@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::asked::Asked;
+use super::events::TurnLog;
 use super::turn::Turn;
 use crate::error::Result;
 use crate::llm::{ChatModel, ChatRequest, ChatStream, ModelError};
@@ -63,6 +64,17 @@ pub(super) struct Started {
     pub(super) stream: ChatStream,
     /// The model that gives it, and why it is not the first, for an `info` event.
     pub(super) switched: Option<(String, Value)>,
+}
+
+impl Started {
+    /// Says which model it is, if it is not the first, and keeps that with the call.
+    pub(super) fn announced(self, log: &mut TurnLog, call: Option<&mut Asked>) -> ChatStream {
+        if let (Some((model, switch)), Some(call)) = (self.switched, call) {
+            log.event("info", switch);
+            call.model = model;
+        }
+        self.stream
+    }
 }
 
 /// Asks the model, and once the fallback. Until this returns nothing was said.

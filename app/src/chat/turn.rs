@@ -125,12 +125,8 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
     let (sent, stream) =
         tokio::join!(log.flush(), answer::start(state, request, &turn.question, &retrieved, fact));
     sent?;
-    let started = stream?;
-    if let Some((model, switch)) = started.switched {
-        log.event("info", switch);
-        draft.call.iter_mut().for_each(|call| call.model.clone_from(&model));
-    }
-    follow(turn, log, draft, started.stream, &retrieved).await
+    let stream = stream?.announced(log, draft.call.as_mut());
+    follow(turn, log, draft, stream, &retrieved).await
 }
 
 /// Reads the answer as it comes. Between two deltas no connection is held.
@@ -239,10 +235,10 @@ async fn finish(turn: &Turn, log: &mut TurnLog, mut draft: Draft, error: Option<
             "retryable": error.status().is_server_error(),
         })
     });
+    let done = || json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms });
     match &problem {
         Some(problem) => log.event("error", problem.clone()),
-        None => log
-            .event("done", json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms })),
+        None => log.event("done", done()),
     }
     let status = if problem.is_some() { Status::Failed } else { Status::Complete };
     let settling = ledger(turn, draft.call.as_mut(), draft.usage, status);
