@@ -159,7 +159,7 @@ async fn follow(
                 }
             }
             Some(Ok(ChatDelta::Usage(usage))) => {
-                draft.usage = Some(draft.usage.unwrap_or_default().and(usage))
+                draft.usage = Some(draft.usage.unwrap_or_default().and(usage));
             }
             Some(Err(error)) => {
                 draft.add(turn, log, &filter.finish(), &[], retrieved);

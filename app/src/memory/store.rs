@@ -131,7 +131,7 @@ async fn embed(state: &AppState, writes: &Writes<'_>) -> Result<HashMap<MemoryId
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let user = common(writes.iter().map(|(_, write)| write.draft.ownership.owner_id));
+    let user = common(writes.values().map(|write| write.draft.ownership.owner_id));
     let embeddings = crate::usage::embed(state, user, EmbedKind::Passage, texts).await?;
     Ok(ids.into_iter().zip(embeddings.vectors).collect())
 }

@@ -28,9 +28,9 @@ pub async fn embed(
     }
     let about = texts.iter().map(|text| estimate::tokens(text)).sum();
     let asked_at = Instant::now();
-    let embedded = embedder.embed(kind, texts).await;
-    let counted = embedded.as_ref().map_or(0, |embeddings| embeddings.tokens);
-    let estimated = embedded.is_ok() && counted == 0;
+    let answer = embedder.embed(kind, texts).await;
+    let counted = answer.as_ref().map_or(0, |embeddings| embeddings.tokens);
+    let estimated = answer.is_ok() && counted == 0;
     let tokens = if estimated { count(about) } else { u32::try_from(counted).unwrap_or(u32::MAX) };
     let usage = Usage { prompt_tokens: tokens, total_tokens: tokens, ..Usage::default() };
     let spent = Spent {
@@ -40,14 +40,14 @@ pub async fn embed(
         cost: cost(&state.settings.prices, &space.model, &usage),
         usage,
         estimated,
-        outcome: if embedded.is_ok() { "complete" } else { "failed" },
+        outcome: if answer.is_ok() { "complete" } else { "failed" },
         latency_ms: i32::try_from(asked_at.elapsed().as_millis()).unwrap_or(i32::MAX),
     };
     let core = state.core.clone();
     state.tasks.spawn(async move {
         record(&core, user, None, spent).await.can_fail("an embedding is missing in the ledger");
     });
-    embedded
+    answer
 }
 
 /// Embeds one question.

@@ -66,10 +66,10 @@ async fn fifty_at_once_pass_no_quota_of_tokens_or_cost() {
         });
         let answered: i64 = futures::future::join_all(asked).await.into_iter().sum();
         assert!((1..=4).contains(&answered), "{answered} of 4 x 700 tokens");
-        let used = number(&app, "SELECT used_tokens FROM usage_months").await;
-        assert_eq!(used, answered * 700);
+        let taken = number(&app, "SELECT used_tokens FROM usage_months").await;
+        assert_eq!(taken, answered * 700);
         assert_eq!(number(&app, "SELECT reserved_tokens FROM usage_months").await, 0);
-        assert!(used <= 3000);
+        assert!(taken <= 3000);
         // The provider was told how long the answer may be.
         assert!(server.requests().iter().all(|asked| asked.body["max_tokens"] == 200));
     }
