@@ -22,6 +22,34 @@ pub struct FieldError {
     pub message: String,
 }
 
+/// How far a user's quota is, of the measure that stood in the way.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
+pub struct QuotaFigures {
+    /// `tokens`, `cost_usd` or `messages`.
+    pub measure: &'static str,
+    /// What a month has; US dollars are text, to be exact.
+    #[schema(value_type = Object)]
+    pub limit: serde_json::Value,
+    /// What was used of it.
+    #[schema(value_type = Object)]
+    pub used: serde_json::Value,
+    /// What running answers may take yet.
+    #[schema(value_type = Object)]
+    pub reserved: serde_json::Value,
+    /// When the next month begins.
+    pub resets_at: chrono::DateTime<chrono::Utc>,
+    /// Seconds until it is worth trying again.
+    #[serde(skip)]
+    pub retry_after_s: u64,
+}
+
+impl QuotaFigures {
+    fn detail(&self) -> String {
+        let Self { measure, limit, used, reserved, .. } = self;
+        format!("the month's {measure}: {limit}, used {used}, reserved {reserved}")
+    }
+}
+
 /// Every failure of Tandem.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -94,6 +122,10 @@ pub enum Error {
         /// Seconds until it may be tried again.
         retry_after_s: u64,
     },
+
+    /// 429 `quota_exceeded`: a user's month is used up.
+    #[error("{}", .0.detail())]
+    OverQuota(Box<QuotaFigures>),
 
     /// 413: the body is larger than the limit.
     #[error("the body is larger than the limit of {limit_bytes} bytes")]

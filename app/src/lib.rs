@@ -20,6 +20,7 @@ pub mod state;
 pub mod auth;
 pub mod conversation;
 pub mod idempotency;
+pub mod usage;
 // Tier 4
 pub mod knowledge;
 pub mod memory;

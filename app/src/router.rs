@@ -29,7 +29,7 @@ use crate::server::{health, identified, metrics};
 use crate::state::AppState;
 use crate::web::client;
 use crate::web::extract::BodyLimit;
-use crate::{admin, auth, chat, conversation, feedback, idempotency, knowledge, memory, openai, web};
+use crate::{admin, auth, chat, conversation, feedback, idempotency, knowledge, memory, openai, usage, web};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -113,6 +113,10 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(chat::stream::ticket))
         .routes(routes!(chat::stream::cancel))
         .routes(routes!(chat::regenerate::regenerate))
+        .routes(routes!(chat::models::models))
+        .routes(routes!(usage::http::usage))
+        .routes(routes!(admin::ai::metrics))
+        .routes(routes!(admin::ai::cost))
         .routes(routes!(
             feedback::http::vote,
             feedback::http::vote_by_post,

@@ -78,6 +78,10 @@ id_type!(
     JobId
 );
 id_type!(
+    /// A call of a model in the ledger (core).
+    UsageRecordId
+);
+id_type!(
     /// An event of the outbox (core).
     EventId
 );

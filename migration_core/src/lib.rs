@@ -16,6 +16,7 @@ mod m20261121_000012_outbox;
 mod m20261121_000014_citation_pages;
 mod m20261121_000020_turns;
 mod m20261121_000021_branches;
+mod m20261121_000022_usage;
 mod m20261121_000023_tool_calls;
 
 /// Applies the core chain.
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000014_citation_pages::Migration),
             Box::new(m20261121_000020_turns::Migration),
             Box::new(m20261121_000021_branches::Migration),
+            Box::new(m20261121_000022_usage::Migration),
             Box::new(m20261121_000023_tool_calls::Migration),
         ]
     }

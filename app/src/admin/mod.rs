@@ -1,5 +1,6 @@
 //! What administrators do. Every handler asks for an [`crate::auth::AdminUser`].
 
+pub mod ai;
 pub mod delete_user;
 pub mod invitations;
 pub mod links;

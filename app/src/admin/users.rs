@@ -1,5 +1,7 @@
 //! `/admin/users`: list, read, change.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use entity::core::user::{self, Role};
@@ -10,8 +12,10 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::auth::{self, AccountChange, AdminUser, Change};
+use crate::config::Money;
 use crate::error::Result;
 use crate::state::AppState;
+use crate::usage::{self, Own, OwnLimits};
 use crate::web::{Cursor, Json, Page, PageQuery, Path, Problems, Query, page, text};
 
 /// Which accounts to list.
@@ -53,6 +57,59 @@ pub struct ChangeUser {
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
     pub full_name: Change<String>,
+    /// Limits of the user's own; what is absent stays, null goes back to the server's, 0 is no limit.
+    #[garde(dive)]
+    pub quota: Option<ChangeQuota>,
+}
+
+/// Limits of a user's own, a calendar month (UTC).
+#[derive(Debug, Default, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeQuota {
+    /// Tokens of answers.
+    #[garde(custom(amount))]
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    pub monthly_tokens: Change<i64>,
+    /// US dollars of answers, as a number or, to be exact, as text.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub monthly_cost_usd: Change<Money>,
+    /// Messages.
+    #[garde(custom(amount))]
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    pub monthly_messages: Change<i64>,
+}
+
+impl ChangeQuota {
+    fn apply(self, own: &mut Own) {
+        fn change<T>(change: Change<T>, own: &mut Option<T>) {
+            match change {
+                Change::Keep => {}
+                Change::Remove => *own = None,
+                Change::Set(value) => *own = Some(value),
+            }
+        }
+        change(self.monthly_tokens, &mut own.monthly_tokens);
+        change(self.monthly_messages, &mut own.monthly_messages);
+        let mut cost = own.monthly_cost_usd.map(Money);
+        change(self.monthly_cost_usd, &mut cost);
+        own.monthly_cost_usd = cost.map(|cost| cost.0);
+    }
+}
+
+/// More is a mistake, and sums of it must fit.
+const AMOUNT_MAX: i64 = 1_000_000_000_000;
+
+fn amount<C>(given: &Change<i64>, _: &C) -> garde::Result {
+    match given {
+        Change::Set(given) if !(0..=AMOUNT_MAX).contains(given) => {
+            Err(garde::Error::new(format!("must be from 0 to {AMOUNT_MAX}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An account as administrators see it.
@@ -71,14 +128,16 @@ pub struct AccountView {
     is_active: bool,
     /// The tenant it belongs to.
     tenant_id: Uuid,
+    /// Limits of the user's own.
+    quota: OwnLimits,
     /// When it was made.
     created_at: DateTime<Utc>,
     /// When it last changed.
     updated_at: DateTime<Utc>,
 }
 
-impl From<user::Model> for AccountView {
-    fn from(row: user::Model) -> Self {
+impl AccountView {
+    fn of(row: user::Model, own: Own) -> Self {
         Self {
             id: row.id.0,
             email: row.email,
@@ -86,6 +145,7 @@ impl From<user::Model> for AccountView {
             role: row.role,
             is_active: row.is_active,
             tenant_id: row.tenant_id.0,
+            quota: own.into(),
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -104,7 +164,13 @@ pub async fn list(
 ) -> Result<Json<Page<AccountView>>> {
     let page = PageQuery { limit: query.limit, cursor: query.cursor };
     let Page { items, next_cursor } = auth::list_accounts(&state.core, query.q.as_deref(), &page).await?;
-    Ok(Json(Page { items: items.into_iter().map(AccountView::from).collect(), next_cursor }))
+    let own: HashMap<UserId, Own> =
+        usage::own_limits(&state.core, items.iter().map(|row| row.id).collect()).await?.into_iter().collect();
+    let view = |row: user::Model| {
+        let own = own.get(&row.id).copied().unwrap_or_default();
+        AccountView::of(row, own)
+    };
+    Ok(Json(Page { items: items.into_iter().map(view).collect(), next_cursor }))
 }
 
 /// Read an account.
@@ -115,7 +181,8 @@ pub async fn read(
     _: AdminUser,
     Path(id): Path<Uuid>,
 ) -> Result<Json<AccountView>> {
-    Ok(Json(auth::find_account(&state.core, UserId(id)).await?.into()))
+    let row = auth::find_account(&state.core, UserId(id)).await?;
+    Ok(Json(AccountView::of(row, own_of(&state, UserId(id)).await?)))
 }
 
 /// Change an account.
@@ -131,5 +198,15 @@ pub async fn change(
 ) -> Result<Json<AccountView>> {
     let change =
         AccountChange { is_active: request.is_active, role: request.role, full_name: request.full_name };
-    Ok(Json(auth::change_account(&state.core, UserId(id), change).await?.into()))
+    let row = auth::change_account(&state.core, UserId(id), change).await?;
+    let mut own = own_of(&state, row.id).await?;
+    if let Some(quota) = request.quota {
+        quota.apply(&mut own);
+        usage::set_own_limits(&state.core, row.id, own).await?;
+    }
+    Ok(Json(AccountView::of(row, own)))
+}
+
+async fn own_of(state: &AppState, id: UserId) -> Result<Own> {
+    Ok(usage::own_limits(&state.core, vec![id]).await?.pop().map(|(_, own)| own).unwrap_or_default())
 }

@@ -82,6 +82,11 @@ impl Audience {
         Self(vec![user.0, tenant.0, Uuid::nil()])
     }
 
+    /// Whose it is; what is embedded for a search is on this user's account.
+    pub fn user(&self) -> UserId {
+        UserId(self.0.first().copied().unwrap_or_default())
+    }
+
     /// What a transaction that only reads for it may see.
     pub fn reach(&self) -> Reach {
         Reach::reading(self.0.iter().copied())

@@ -4,9 +4,10 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::retrieve::Retrieved;
+use super::routing::{self, Started};
 use crate::error::{Error, Result};
 use crate::llm::extractive::{self, Recollection};
-use crate::llm::{ChatDelta, ChatRequest, ChatStream, ModelError, Usage};
+use crate::llm::{ChatDelta, ChatRequest, ModelError, Usage};
 use crate::state::AppState;
 
 /// Longest answer, in bytes; a model that runs on is stopped there.
@@ -40,9 +41,10 @@ impl Mode {
     }
 }
 
-/// The model that answers.
-pub fn model_name(state: &AppState) -> String {
-    state.models.chat.as_ref().map_or_else(|| EXTRACTIVE.to_owned(), |chat| chat.model().to_owned())
+/// The model that answers where this one was chosen, or none.
+pub fn model_name(state: &AppState, chosen: Option<String>) -> String {
+    let configured = state.models.chat.as_ref().map(|chat| chat.model().to_owned());
+    configured.map_or_else(|| EXTRACTIVE.to_owned(), |configured| chosen.unwrap_or(configured))
 }
 
 /// Starts the answer. `remembered` is what this very turn was asked to remember.
@@ -52,15 +54,16 @@ pub(super) async fn start(
     question: &str,
     retrieved: &Retrieved,
     remembered: Option<&str>,
-) -> Result<ChatStream, ModelError> {
+) -> Result<Started, ModelError> {
     if let Some(chat) = &state.models.chat {
-        return chat.stream(request).await;
+        let fallback = state.settings.models.chat_fallback_model.as_deref();
+        return routing::ask(chat.as_ref(), request, fallback).await;
     }
     let text = match remembered {
         Some(fact) => format!("I will remember this: {fact}"),
         None => quoted(state, question, retrieved),
     };
-    Ok(pieces(&text).boxed())
+    Ok(Started { stream: pieces(&text).boxed(), switched: None })
 }
 
 /// A model that says nothing has failed: an empty answer would stand in the

@@ -12,11 +12,14 @@ use super::abandoned;
 use super::path::{self, Follows, NewAnswer};
 use super::queries::{self, NewTurn};
 use super::retrieve::{self, Asked, Wanted};
+use super::routing::Route;
 use super::turn::{self, Turn};
 use crate::auth::CurrentUser;
+use crate::config::Prices;
 use crate::db::CoreTx;
 use crate::error::{Error, Result};
 use crate::state::AppState;
+use crate::usage;
 use crate::web::live::Reader;
 
 /// What a user sends.
@@ -40,9 +43,10 @@ pub(super) struct Begun {
 
 /// Stores the question, leases the answer's row and starts the turn.
 pub(super) async fn begin(state: &AppState, user: &CurrentUser, sent: Sent) -> Result<Begun> {
-    let start = Start::now(state, &sent.content);
-    let (stored, asked_at) = store(state, user, &sent, start.lease_owner).await?;
-    let place = Place { conversation_id: stored.conversation_id, question_id: stored.question_id, asked_at };
+    let start = Start::now(state, user, &sent.content);
+    let (stored, asked_at, route) = store(state, user, &sent, start.lease_owner).await?;
+    let NewTurn { conversation_id, question_id, .. } = stored;
+    let place = Place { conversation_id, question_id, asked_at, route };
     Ok(start.turn(state, user, place, stored.answer_id, sent.content))
 }
 
@@ -53,11 +57,13 @@ pub(super) async fn begin_again(
     question: message::Model,
     answer_id: Uuid,
 ) -> Result<Begun> {
-    let start = Start::now(state, &question.content);
+    let start = Start::now(state, user, &question.content);
     let lease = Duration::from_secs(state.settings.chat.lease_s);
     let tx = state.core.begin().await?;
-    let conversation_id = queries::lock_conversation(&tx, user.id, question.conversation_id).await?.id;
-    let newest = unoccupied(&tx, conversation_id).await?;
+    let limits = usage::limits(&tx, user.id, &state.settings.quota).await?;
+    let conversation = queries::lock_conversation(&tx, user.id, question.conversation_id).await?;
+    let conversation_id = conversation.id;
+    let newest = unoccupied(&tx, &state.settings.prices, conversation_id).await?;
     let answer = NewAnswer {
         conversation_id,
         question_id: question.id,
@@ -65,9 +71,11 @@ pub(super) async fn begin_again(
         position: newest.map_or(0, |(_, position)| position) + 1,
         lease_owner: start.lease_owner,
     };
+    let route = Route::of(state, limits, conversation.model, &question.content, true);
+    route.reserve(&tx, user.id, answer.answer_id).await?;
     let asked_at = path::insert_answer(&tx, answer, lease).await?;
     tx.commit().await?;
-    let place = Place { conversation_id, question_id: question.id, asked_at };
+    let place = Place { conversation_id, question_id: question.id, asked_at, route };
     Ok(start.turn(state, user, place, answer.answer_id, question.content))
 }
 
@@ -78,20 +86,20 @@ struct Start {
     asked: Asked,
 }
 
-/// Where a turn was stored, and when.
-#[derive(Clone, Copy)]
+/// Where a turn was stored, when, and who answers it.
 struct Place {
     conversation_id: ConversationId,
     question_id: MessageId,
     asked_at: DateTime<Utc>,
+    route: Route,
 }
 
 impl Start {
-    fn now(state: &AppState, question: &str) -> Self {
+    fn now(state: &AppState, user: &CurrentUser, question: &str) -> Self {
         Self {
             started_at: Instant::now(),
             lease_owner: Uuid::now_v7(),
-            asked: retrieve::ask(state, question, Wanted::of(state)),
+            asked: retrieve::ask(state, user.id, question, Wanted::of(state)),
         }
     }
 
@@ -114,6 +122,7 @@ impl Start {
             assistant_message_id: answer_id,
             question,
             lease_owner: self.lease_owner,
+            route: place.route,
             started_at: self.started_at,
             asked_at: place.asked_at,
         };
@@ -131,15 +140,16 @@ async fn store(
     user: &CurrentUser,
     sent: &Sent,
     lease_owner: Uuid,
-) -> Result<(NewTurn, DateTime<Utc>)> {
+) -> Result<(NewTurn, DateTime<Utc>, Route)> {
     let lease = Duration::from_secs(state.settings.chat.lease_s);
     let tx = state.core.begin().await?;
+    let limits = usage::limits(&tx, user.id, &state.settings.quota).await?;
     let conversation = match sent.conversation_id {
         Some(id) => queries::lock_conversation(&tx, user.id, id).await?,
         // In the same transaction: a message that is not stored leaves no empty conversation.
         None => crate::conversation::create(&tx, user.id, None).await?,
     };
-    let newest = unoccupied(&tx, conversation.id).await?;
+    let newest = unoccupied(&tx, &state.settings.prices, conversation.id).await?;
     let active = conversation.active_message_id.or(newest.map(|(id, _)| id));
     let turn = NewTurn {
         conversation_id: conversation.id,
@@ -151,16 +161,22 @@ async fn store(
         answer_id: MessageId(sent.answer_id),
         lease_owner,
     };
+    let route = Route::of(state, limits, conversation.model, &sent.content, newest.is_some());
+    route.reserve(&tx, user.id, turn.answer_id).await?;
     let asked_at = queries::insert_turn(&tx, &turn, lease).await?;
     tx.commit().await?;
-    Ok((turn, asked_at))
+    Ok((turn, asked_at, route))
 }
 
 /// The conversation's newest message and its place; no turn runs in it.
-async fn unoccupied(tx: &CoreTx, conversation: ConversationId) -> Result<Option<(MessageId, i32)>> {
+async fn unoccupied(
+    tx: &CoreTx,
+    prices: &Prices,
+    conversation: ConversationId,
+) -> Result<Option<(MessageId, i32)>> {
     let mut state = queries::state(tx, conversation).await?;
     if state.running.is_some_and(|running| running.is_expired) {
-        abandoned::interrupt_expired(tx, super::BATCH).await?;
+        abandoned::interrupt_expired(tx, prices, super::BATCH).await?;
         state = queries::state(tx, conversation).await?;
     }
     match state.running {

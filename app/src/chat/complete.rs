@@ -70,10 +70,11 @@ pub async fn complete(state: &AppState, user: &CurrentUser, question: Question) 
     let wanted = Wanted::of(state).only(question.knowledge, question.memory);
     // What is searched for is a question, not a book pasted into one.
     let searched: String = asked.chars().take(limit).collect();
-    let retrieved = retrieve::retrieve(state, user, retrieve::ask(state, &searched, wanted), wanted).await;
+    let retrieved =
+        retrieve::retrieve(state, user, retrieve::ask(state, user.id, &searched, wanted), wanted).await;
     let request = around(question.messages, question.options, &retrieved);
-    let stream = answer::start(state, request, &asked, &retrieved, None).await?;
-    Ok(Answering(pieces(stream, retrieved.passages).boxed()))
+    let started = answer::start(state, request, &asked, &retrieved, None).await?;
+    Ok(Answering(pieces(started.stream, retrieved.passages).boxed()))
 }
 
 /// Put before the client's own instructions when there is data to rest on.

@@ -129,7 +129,7 @@ impl Follower {
             (None, None) => self.push("error", gone()),
             (Some((Status::Streaming, true)), None) => self.wait().await,
             (Some((Status::Streaming, false)), None) => {
-                abandoned::interrupt_expired(core, super::BATCH).await?;
+                super::interrupt_expired(&self.state).await?;
             }
             (Some(_), None) => self.end().await?,
         }

@@ -7,6 +7,7 @@
 
 mod abandoned;
 mod answer;
+mod asked;
 mod begin;
 mod budget;
 mod citations;
@@ -17,12 +18,14 @@ mod follow;
 pub mod http;
 mod lease;
 mod markers;
+pub mod models;
 mod path;
 mod prompt;
 mod queries;
 pub mod regenerate;
 mod retrieve;
 mod rounds;
+mod routing;
 mod signals;
 mod stop;
 pub mod stream;
@@ -58,8 +61,11 @@ pub async fn ask(state: &AppState, user: &CurrentUser, question: String) -> Resu
 }
 
 /// Ends turns whose process died. Returns how many.
-pub async fn interrupt_expired(core: &CoreDb) -> Result<u64> {
-    abandoned::interrupt_expired(core, BATCH).await
+pub async fn interrupt_expired(state: &AppState) -> Result<u64> {
+    let tx = state.core.begin().await?;
+    let ended = abandoned::interrupt_expired(&tx, &state.settings.prices, BATCH).await?;
+    tx.commit().await?;
+    Ok(ended)
 }
 
 /// Deletes a batch of events that are past their day. Returns how many.

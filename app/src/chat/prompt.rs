@@ -8,6 +8,7 @@ use entity::core::message::{self, Role as MessageRole};
 
 use super::budget::{Budget, tokens};
 use super::retrieve::Retrieved;
+use crate::config::Settings;
 use crate::llm::{ChatMessage, ChatRequest, Role, ToolSpec};
 use crate::state::AppState;
 use crate::tools;
@@ -33,7 +34,7 @@ pub(super) fn build(
 ) -> ChatRequest {
     let settings = &state.settings;
     let tools = if state.models.chat.is_some() { tools::declared(settings) } else { Vec::new() };
-    let fixed = tokens(INSTRUCTIONS) + tokens(question) + note.map_or(0, tokens) + cost_of(&tools);
+    let fixed = fixed_cost(question, &tools) + note.map_or(0, tokens);
     let mut budget = Budget::new(&settings.chat, fixed);
     fit(retrieved, &mut budget);
     let instructions =
@@ -45,6 +46,15 @@ pub(super) fn build(
     }
     messages.push(ChatMessage::new(Role::User, question));
     ChatRequest { messages, tools, ..Default::default() }
+}
+
+/// Tokens of what goes into every prompt for this question, about, from above.
+pub(super) fn fixed_tokens(settings: &Settings, question: &str) -> usize {
+    fixed_cost(question, &tools::declared(settings))
+}
+
+fn fixed_cost(question: &str, tools: &[ToolSpec]) -> usize {
+    tokens(INSTRUCTIONS) + tokens(question) + cost_of(tools)
 }
 
 fn cost_of(tools: &[ToolSpec]) -> usize {

@@ -15,6 +15,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::ending::Ending;
 use crate::db::journal::Append;
 use crate::db::{CoreConn, CoreTx};
 use crate::error::{Error, Result};
@@ -165,20 +166,6 @@ pub(super) async fn message(core: &impl CoreConn, id: MessageId) -> Result<Optio
     Ok(message::Entity::find_by_id(id).one(core).await?)
 }
 
-/// How a turn ended.
-#[derive(Debug)]
-pub(super) struct Ending<'a> {
-    pub(super) status: message::Status,
-    pub(super) content: &'a str,
-    pub(super) mode: &'static str,
-    pub(super) model: &'a str,
-    pub(super) memories: serde_json::Value,
-    pub(super) usage: Option<crate::llm::Usage>,
-    pub(super) first_token_ms: Option<i32>,
-    pub(super) latency_ms: i32,
-    pub(super) error: Option<serde_json::Value>,
-}
-
 /// Makes the answer final, frees the lease and stores the last events, all or
 /// none. False: the lease is lost.
 pub(super) async fn finish(core: &impl CoreConn, last: &Append, ending: &Ending<'_>) -> Result<bool> {
@@ -188,40 +175,46 @@ pub(super) async fn finish(core: &impl CoreConn, last: &Append, ending: &Ending<
     let seqs: Vec<i32> = last.lines.iter().map(|line| line.seq).collect();
     let events: Vec<String> = last.lines.iter().map(|line| line.event.clone()).collect();
     let data: Vec<String> = last.lines.iter().map(|line| line.data.clone()).collect();
-    let stored = execute(
-        core,
-        "WITH ended AS (
+    let settling = &ending.settling;
+    let sql = format!(
+        "WITH {payer}, ended AS (
              UPDATE messages
                 SET status = $3, content = $4, mode = $5, model = $6, memories = $7,
                     prompt_tokens = $8, completion_tokens = $9, total_tokens = $10,
                     first_token_ms = $11, latency_ms = $12, error = $13,
+                    cached_prompt_tokens = $17, reasoning_tokens = $18,
                     lease_owner = NULL, lease_expires_at = NULL, completed_at = now()
               WHERE id = $1 AND lease_owner = $2 AND status = 'streaming' AND lease_expires_at > now()
-             RETURNING id)
+                AND (SELECT count(*) FROM payer) >= 0
+             RETURNING id), {parts}
          INSERT INTO message_events (message_id, seq, event, data)
          SELECT ended.id, line.seq, line.event, line.data::jsonb
            FROM ended CROSS JOIN unnest($14::int4[], $15::text[], $16::text[]) AS line (seq, event, data)",
-        vec![
-            last.message_id.into(),
-            last.lease_owner.into(),
-            ending.status.into(),
-            ending.content.into(),
-            ending.mode.into(),
-            ending.model.into(),
-            ending.memories.clone().into(),
-            tokens(|usage| usage.prompt_tokens).into(),
-            tokens(|usage| usage.completion_tokens).into(),
-            tokens(|usage| usage.total_tokens).into(),
-            ending.first_token_ms.into(),
-            ending.latency_ms.into(),
-            ending.error.clone().into(),
-            seqs.into(),
-            events.into(),
-            data.into(),
-        ],
-    )
-    .await?;
-    Ok(stored > 0)
+        payer = settling.payer,
+        parts = settling.parts,
+    );
+    let mut values: Vec<Value> = vec![
+        last.message_id.into(),
+        last.lease_owner.into(),
+        ending.status.into(),
+        ending.content.into(),
+        ending.mode.into(),
+        ending.model.into(),
+        ending.memories.clone().into(),
+        tokens(|usage| usage.prompt_tokens).into(),
+        tokens(|usage| usage.completion_tokens).into(),
+        tokens(|usage| usage.total_tokens).into(),
+        ending.first_token_ms.into(),
+        ending.latency_ms.into(),
+        ending.error.clone().into(),
+        seqs.into(),
+        events.into(),
+        data.into(),
+        tokens(|usage| usage.cached_prompt_tokens).into(),
+        tokens(|usage| usage.reasoning_tokens).into(),
+    ];
+    values.extend(settling.values.iter().cloned());
+    Ok(execute(core, sql, values).await? > 0)
 }
 
 /// Stores an answer's citations.
@@ -230,7 +223,7 @@ pub(super) async fn insert_citations(tx: &CoreTx, citations: Vec<citation::Activ
     Ok(())
 }
 
-async fn execute(core: &impl CoreConn, sql: &'static str, values: Vec<Value>) -> Result<u64> {
+async fn execute(core: &impl CoreConn, sql: impl Into<String>, values: Vec<Value>) -> Result<u64> {
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     Ok(core.execute_raw(statement).await?.rows_affected())
 }

@@ -1,5 +1,6 @@
 //! What the answer may rest on: passages and memories, by a deadline.
 
+use entity::ids::UserId;
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -29,7 +30,9 @@ impl Retrieved {
     }
 
     /// Says what the answer rests on, and what is missing.
-    pub(super) fn announce(&self, log: &mut TurnLog) {
+    /// `prompt_tokens` is about what the model is asked with, if one is: should this
+    /// process die, the ledger knows it from here.
+    pub(super) fn announce(&self, log: &mut TurnLog, prompt_tokens: Option<u32>) {
         let documents: Vec<Value> = self
             .passages
             .iter()
@@ -50,7 +53,11 @@ impl Retrieved {
             .iter()
             .map(|memory| json!({ "id": memory.id, "content": memory.content, "similarity": memory.similarity }))
             .collect();
-        log.event("context", json!({ "documents": documents, "memories": memories }));
+        let mut context = json!({ "documents": documents, "memories": memories });
+        if let Some(tokens) = prompt_tokens {
+            context["prompt_tokens"] = json!(tokens);
+        }
+        log.event("context", context);
         if let Some(code) = self.missing {
             log.event("info", json!({ "code": code }));
         }
@@ -86,12 +93,13 @@ impl Wanted {
 
 /// Embeds the question while the turn is still being stored. Only the user's
 /// own words are embedded, never the prompt around them.
-pub(super) fn ask(state: &AppState, question: &str, wanted: Wanted) -> Asked {
+pub(super) fn ask(state: &AppState, user: UserId, question: &str, wanted: Wanted) -> Asked {
     if wanted.passages == 0 && wanted.memories == 0 {
         return None;
     }
-    let (models, question) = (state.models.clone(), question.to_owned());
-    Some(AbortOnDropHandle::new(state.tasks.spawn(async move { models.embed_query(&question).await })))
+    let (owned, question) = (state.clone(), question.to_owned());
+    let embed = async move { crate::usage::embed_query(&owned, user, &question).await };
+    Some(AbortOnDropHandle::new(state.tasks.spawn(embed)))
 }
 
 /// Searches knowledge and memories at once. Never fails: an answer without

@@ -17,7 +17,7 @@ use super::markers::MarkerFilter;
 use super::turn::{Draft, Turn};
 use crate::error::{Error, Result};
 use crate::knowledge::Passage;
-use crate::llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, ModelError, ToolCall, Usage};
+use crate::llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, ModelError, ToolCall};
 use crate::tools::{self, Caller, Report};
 
 /// An answer in the making.
@@ -79,6 +79,14 @@ impl<'a> Rounds<'a> {
             if round >= self.turn.state.settings.tools.rounds {
                 self.request.tools.clear();
             }
+            match self.turn.route.again(self.turn, draft, &mut self.request).await {
+                // What was said stands.
+                Err(Error::OverQuota(_)) if answer::has_words(&draft.text).is_ok() => {
+                    log.event("info", json!({ "code": "quota_reached" }));
+                    return self.store().await;
+                }
+                outcome => outcome?,
+            }
             let (sent, stored, next) = tokio::join!(log.flush(), self.store(), self.ask());
             sent?;
             stored?;
@@ -104,6 +112,7 @@ impl<'a> Rounds<'a> {
             };
             match delta {
                 Some(Ok(ChatDelta::Text(text))) => {
+                    draft.call.iter_mut().for_each(|call| call.said(&text));
                     if !std::mem::replace(&mut has_break, true) {
                         self.add(log, draft, "\n\n");
                     }
@@ -115,8 +124,11 @@ impl<'a> Rounds<'a> {
                         break;
                     }
                 }
-                Some(Ok(ChatDelta::Usage(usage))) => draft.usage = Some(sum(draft.usage, usage)),
-                Some(Ok(ChatDelta::ToolCalls(calls))) => said.calls = calls,
+                Some(Ok(ChatDelta::Usage(usage))) => draft.counted(usage),
+                Some(Ok(ChatDelta::ToolCalls(calls))) => {
+                    draft.call.iter_mut().for_each(|call| call.called(&calls));
+                    said.calls = calls;
+                }
                 Some(Err(error)) => {
                     self.release(log, draft);
                     return Err(error.into());
@@ -209,14 +221,4 @@ fn number_of(passages: &mut Vec<Passage>, found: &Passage) -> usize {
     }
     passages.push(found.clone());
     passages.len()
-}
-
-/// Rounds are counted together.
-fn sum(counted: Option<Usage>, more: Usage) -> Usage {
-    let Some(counted) = counted else { return more };
-    Usage {
-        prompt_tokens: counted.prompt_tokens.saturating_add(more.prompt_tokens),
-        completion_tokens: counted.completion_tokens.saturating_add(more.completion_tokens),
-        total_tokens: counted.total_tokens.saturating_add(more.total_tokens),
-    }
 }

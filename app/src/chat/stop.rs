@@ -89,7 +89,9 @@ pub(super) async fn cancel(state: &AppState, user: UserId, id: MessageId) -> Res
     }
     if !request(core, id).await? {
         // It has ended meanwhile, or nobody writes it any more.
-        abandoned::cancel_expired(core, id).await?;
+        let tx = core.begin().await?;
+        abandoned::cancel_expired(&tx, &state.settings.prices, id).await?;
+        tx.commit().await?;
         return Ok(true);
     }
     if let Some(signals) = state.live.signals(id.0) {

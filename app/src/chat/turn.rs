@@ -13,12 +13,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::answer::{self, Mode};
-use super::ending::End;
+use super::asked::{Asked as Call, ledger};
+use super::ending::{End, Ending};
 use super::events::{TurnLog, lease_lost};
 use super::markers::Marker;
-use super::queries::Ending;
-use super::retrieve::{self, Asked, Retrieved, Wanted};
+use super::retrieve::{self, Asked, Wanted};
 use super::rounds::Rounds;
+use super::routing::Route;
 use super::stop::unless_stopped;
 use super::{abandoned, citations, ending, lease, path, prompt, queries};
 use crate::auth::CurrentUser;
@@ -46,6 +47,7 @@ pub(super) struct Turn {
     pub(super) assistant_message_id: MessageId,
     pub(super) question: String,
     pub(super) lease_owner: Uuid,
+    pub(super) route: Route,
     pub(super) started_at: Instant,
     /// The same, by core's clock.
     pub(super) asked_at: DateTime<Utc>,
@@ -56,7 +58,10 @@ pub(super) struct Turn {
 pub(super) struct Draft {
     pub(super) text: String,
     citations: Vec<CitationView>,
+    /// As the provider counted, all rounds together.
     pub(super) usage: Option<Usage>,
+    /// The model that was asked, if one was.
+    pub(super) call: Option<Call>,
     first_token_ms: Option<i32>,
     memories: Vec<Uuid>,
 }
@@ -105,7 +110,7 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
             "conversation_id": turn.conversation_id,
         }),
     );
-    log.event("start", json!({ "mode": Mode::of(state).name(), "model": answer::model_name(state) }));
+    log.event("start", json!({ "mode": Mode::of(state).name(), "model": turn.route.model }));
     let forgotten = forget(turn, log).await;
     // Whoever waits for the first word waits for no write that can go on beside the work.
     let (sent, mut retrieved, remembered, history) = tokio::join!(
@@ -122,13 +127,15 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
         !retrieved.is_empty() || history.iter().any(|message| message.role == Role::Assistant);
     let request = prompt::build(state, &turn.question, &history, &mut retrieved, forgotten.as_deref());
     drop(history);
+    let request = turn.route.request(turn, &mut draft.call, request);
     draft.memories = retrieved.memories.iter().map(|memory| memory.id.0).collect();
-    announce(log, &retrieved, remembered.as_ref());
+    retrieved.announce(log, draft.call.as_ref().map(Call::prompt_tokens));
+    announce(log, remembered.as_ref());
     let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
     let (sent, stream) =
         tokio::join!(log.flush(), answer::start(state, request.clone(), &turn.question, &retrieved, fact));
     sent?;
-    let stream = stream?;
+    let stream = stream?.announced(log, draft.call.as_mut());
     Rounds::new(turn, request, retrieved.passages, has_foreign_text).run(log, draft, stream).await
 }
 
@@ -150,6 +157,12 @@ async fn forget(turn: &Turn, log: &mut TurnLog) -> Option<String> {
 }
 
 impl Draft {
+    /// The provider's count of a round.
+    pub(super) fn counted(&mut self, usage: Usage) {
+        self.usage = Some(self.usage.unwrap_or_default().and(usage));
+        self.call.iter_mut().for_each(|call| call.counted(usage));
+    }
+
     /// Text that has passed the filter, and the markers in it.
     pub(super) fn add(
         &mut self,
@@ -197,8 +210,7 @@ async fn remember(turn: &Turn) -> Option<Remembered> {
     Some(Remembered { fact, id })
 }
 
-fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Remembered>) {
-    retrieved.announce(log);
+fn announce(log: &mut TurnLog, remembered: Option<&Remembered>) {
     match remembered {
         Some(Remembered { id: Some(id), .. }) => {
             log.event("info", json!({ "code": "memory_saved", "memory_id": id }));
@@ -209,7 +221,7 @@ fn announce(log: &mut TurnLog, retrieved: &Retrieved, remembered: Option<&Rememb
 }
 
 /// Stores text, citations and the last events in one transaction, then sends the events.
-async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, end: &End) -> Result<()> {
+async fn finish(turn: &Turn, log: &mut TurnLog, mut draft: Draft, end: &End) -> Result<()> {
     let latency_ms = elapsed_ms(turn.started_at);
     let mut done = json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms });
     match end {
@@ -221,19 +233,22 @@ async fn finish(turn: &Turn, log: &mut TurnLog, draft: Draft, end: &End) -> Resu
         }
         End::Stopped(Stop::Shutdown) => log.event("error", abandoned::interruption()),
     }
+    let settling = ledger(turn, draft.call.as_mut(), end.status());
     let ending = Ending {
         status: end.status(),
         content: &draft.text,
         mode: Mode::of(&turn.state).name(),
-        model: &answer::model_name(&turn.state),
+        model: draft.call.as_ref().map_or(&turn.route.model, |call| &call.model),
         memories: json!(draft.memories),
         usage: draft.usage,
         first_token_ms: draft.first_token_ms,
         latency_ms,
         error: end.problem(),
+        settling,
     };
     let entries = log.take();
     let gone = store(turn, &log.lines(&entries), &ending, &draft.citations).await?;
+    draft.call.iter_mut().for_each(Call::is_settled);
     log.send(&turn.state.core, entries).await;
     citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
     Ok(())

@@ -4,6 +4,7 @@
 //! environment is a parameter, so tests never touch the process's own.
 
 mod files;
+mod ledger;
 mod network;
 mod sections;
 mod source;
@@ -11,6 +12,7 @@ mod tools;
 mod validate;
 
 pub use files::Files;
+pub use ledger::{Money, Price, Prices, Quota};
 pub use network::Network;
 pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Memory,
@@ -56,6 +58,10 @@ pub struct Settings {
     pub chat: Chat,
     /// What the model may call.
     pub tools: Tools,
+    /// What a user may take.
+    pub quota: Quota,
+    /// What models cost.
+    pub prices: Prices,
     /// The job workers.
     pub jobs: Jobs,
     /// Logs.

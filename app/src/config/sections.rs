@@ -133,6 +133,12 @@ pub struct Models {
     pub openai_base_url: Option<url::Url>,
     /// Chat model.
     pub chat_model: String,
+    /// Asked once when the model fails before its first token.
+    pub chat_fallback_model: Option<String>,
+    /// Models a conversation may choose; empty: those of the provider.
+    pub chat_models: Vec<String>,
+    /// Where a model server of this machine is looked for.
+    pub local_servers: Vec<url::Url>,
     /// Where embeddings come from.
     pub embedding_provider: EmbeddingProvider,
     /// Which embedding model.

@@ -27,6 +27,9 @@ const PLAIN: &[(&str, &str)] = &[
     ("OPENAI_API_KEY", "models.openai_api_key"),
     ("OPENAI_BASE_URL", "models.openai_base_url"),
     ("CHAT_MODEL", "models.chat_model"),
+    ("CHAT_FALLBACK_MODEL", "models.chat_fallback_model"),
+    ("CHAT_MODELS", "models.chat_models"),
+    ("LOCAL_MODEL_SERVERS", "models.local_servers"),
     ("EMBEDDING_PROVIDER", "models.embedding_provider"),
     ("EMBEDDING_MODEL", "models.embedding_model"),
     ("EMBEDDING_DIMENSIONS", "models.embedding_dimensions"),
@@ -43,7 +46,8 @@ const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPE
 const ADDRESSES: &[&str] = &["OPENAI_BASE_URL", "TANDEM__MODELS__OPENAI_BASE_URL"];
 
 /// Keys that hold a comma-separated list when they come from the environment.
-const LISTS: &[&str] = &["http.cors_origins", "http.trusted_proxies"];
+const LISTS: &[&str] =
+    &["http.cors_origins", "http.trusted_proxies", "models.chat_models", "models.local_servers"];
 
 pub(super) fn read(env: &Env) -> Result<Settings> {
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));

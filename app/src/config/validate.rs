@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{AppEnv, Settings, files, tools};
+use super::{AppEnv, Settings, files, ledger, tools};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
@@ -50,7 +50,10 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("http.grace_s", http.grace_s, 0, 3600),
         ("http.json_limit_bytes", http.json_limit_bytes as u64, 1024, 1 << 30),
     ];
-    let sections = files::ranges(&settings.files).into_iter().chain(tools::ranges(&settings.tools));
+    let sections = files::ranges(&settings.files)
+        .into_iter()
+        .chain(tools::ranges(&settings.tools))
+        .chain(ledger::ranges(&settings.quota));
     for (key, given, low, high) in checks.into_iter().chain(sections) {
         if !(low..=high).contains(&given) {
             return Err(Error::startup(

@@ -10,8 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::path::{self, Which};
-use super::{ConversationView, ListedMessage, metadata, queries, write};
-use crate::auth::CurrentUser;
+use super::{ConversationView, ListedMessage, metadata, model, queries, write};
+use crate::auth::{Change, CurrentUser};
 use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
 use crate::state::AppState;
@@ -25,6 +25,10 @@ pub struct CreateConversation {
     #[garde(length(chars, min = 1, max = 500), inner(custom(text::not_blank)))]
     #[schema(min_length = 1, max_length = 500)]
     pub title: Option<String>,
+    /// The model that answers, one of `/chat/models`; without it the configured one.
+    #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
+    pub model: Option<String>,
     /// Free, at most 16,384 bytes of JSON.
     #[garde(inner(custom(metadata::is_storable)))]
     #[schema(value_type = Option<Object>)]
@@ -45,6 +49,11 @@ pub struct ChangeConversation {
     #[garde(skip)]
     #[serde(default)]
     pub active_message_id: Option<Uuid>,
+    /// The model that answers, one of `/chat/models`; null: the configured one.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    pub model: Change<String>,
 }
 
 /// Which messages to list.
@@ -79,7 +88,11 @@ pub async fn create(
     Json(request): Json<CreateConversation>,
 ) -> Result<(StatusCode, Json<ConversationView>)> {
     let metadata = request.metadata.unwrap_or_default();
-    let conversation = write::make(&state.core, attempt, user.id, request.title, metadata).await?;
+    if let Some(model) = &request.model {
+        model::choose(&state, model).await?;
+    }
+    let (title, model) = (request.title, request.model);
+    let conversation = write::make(&state.core, attempt, user.id, title, model, metadata).await?;
     Ok((StatusCode::CREATED, Json(conversation.into())))
 }
 
@@ -110,7 +123,7 @@ pub async fn read(
 
 /// Change a conversation.
 ///
-/// Its title, its active path, or both.
+/// Its title, its active path, its model, or several of them.
 #[utoipa::path(patch, path = "/chat/conversations/{id}", tag = "chat", params(("id" = Uuid, Path, description = "The conversation")),
     request_body = ChangeConversation, responses((status = 200, body = ConversationView), Problems))]
 pub async fn change(
@@ -120,11 +133,15 @@ pub async fn change(
     Json(request): Json<ChangeConversation>,
 ) -> Result<Json<ConversationView>> {
     let active = request.active_message_id.map(MessageId);
-    if request.title.is_none() && active.is_none() {
-        return Err(Error::field("title", "give a title, an active_message_id, or both"));
+    if request.title.is_none() && active.is_none() && request.model == Change::Keep {
+        return Err(Error::field("title", "give a title, an active_message_id or a model"));
     }
-    let changed = write::change(&state.core, user.id, ConversationId(id), request.title, active).await?;
-    Ok(Json(changed.into()))
+    let id = queries::find_owned(&state.core, user.id, ConversationId(id)).await?.id;
+    if let Change::Set(model) = &request.model {
+        model::choose(&state, model).await?;
+    }
+    let changes = write::Changes { title: request.title, active, model: request.model };
+    Ok(Json(write::change(&state.core, user.id, id, changes).await?.into()))
 }
 
 /// Delete a conversation.

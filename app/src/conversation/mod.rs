@@ -8,6 +8,7 @@ mod delete;
 pub mod http;
 mod logs;
 mod metadata;
+mod model;
 mod path;
 mod queries;
 mod view;

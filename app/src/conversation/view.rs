@@ -16,6 +16,8 @@ pub struct ConversationView {
     pub id: Uuid,
     /// Given by the user, or made of the first turn.
     pub title: Option<String>,
+    /// The model that answers; null: the configured one.
+    pub model: Option<String>,
     /// Given by the client, or the last `ui_context`.
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
@@ -135,6 +137,7 @@ impl From<conversation::Model> for ConversationView {
         Self {
             id: row.id.0,
             title: row.title,
+            model: row.model,
             metadata: row.metadata,
             active_message_id: row.active_message_id.map(Uuid::from),
             created_at: row.created_at,
@@ -202,5 +205,7 @@ fn usage(row: &message::Model) -> Option<Usage> {
         prompt_tokens: count(row.prompt_tokens)?,
         completion_tokens: count(row.completion_tokens)?,
         total_tokens: count(row.total_tokens)?,
+        cached_prompt_tokens: count(row.cached_prompt_tokens).unwrap_or_default(),
+        reasoning_tokens: count(row.reasoning_tokens).unwrap_or_default(),
     })
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::path;
 use super::queries::{find_owned, owned};
+use crate::auth::Change;
 use crate::db::{CoreConn, CoreDb};
 use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
@@ -21,7 +22,7 @@ pub async fn create(
     user: UserId,
     title: Option<String>,
 ) -> Result<conversation::Model> {
-    insert(core, ConversationId(Uuid::now_v7()), user, title, Map::new()).await
+    insert(core, ConversationId(Uuid::now_v7()), user, title, None, Map::new()).await
 }
 
 /// The conversation `attempt` is to make: made now, or by an earlier try.
@@ -30,6 +31,7 @@ pub(super) async fn make(
     attempt: Attempt,
     user: UserId,
     title: Option<String>,
+    model: Option<String>,
     metadata: Map<String, Value>,
 ) -> Result<conversation::Model> {
     let id = ConversationId(attempt.id);
@@ -39,7 +41,7 @@ pub(super) async fn make(
             found => return found,
         }
     }
-    insert(core, id, user, title, metadata).await
+    insert(core, id, user, title, model, metadata).await
 }
 
 async fn insert(
@@ -47,25 +49,34 @@ async fn insert(
     id: ConversationId,
     user: UserId,
     title: Option<String>,
+    model: Option<String>,
     metadata: Map<String, Value>,
 ) -> Result<conversation::Model> {
     let row = conversation::ActiveModel {
         id: Set(id),
         user_id: Set(user),
         title: Set(title),
+        model: Set(model),
         metadata: Set(Value::Object(metadata)),
         ..Default::default()
     };
     Ok(conversation::Entity::insert(row).exec_with_returning(core).await?)
 }
 
-/// Gives a conversation of the user another title, another active path, or both.
+/// What to change in a conversation.
+#[derive(Debug)]
+pub(super) struct Changes {
+    pub(super) title: Option<String>,
+    pub(super) active: Option<MessageId>,
+    pub(super) model: Change<String>,
+}
+
+/// Changes a conversation of the user.
 pub(super) async fn change(
     core: &CoreDb,
     user: UserId,
     id: ConversationId,
-    title: Option<String>,
-    active: Option<MessageId>,
+    changes: Changes,
 ) -> Result<conversation::Model> {
     let tx = core.begin().await?;
     // Locked as a turn locks it: whoever comes later says what is active.
@@ -78,10 +89,15 @@ pub(super) async fn change(
     let mut update = conversation::Entity::update_many()
         .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"))
         .filter(owned(user, id));
-    if let Some(title) = title {
+    if let Some(title) = changes.title {
         update = update.col_expr(conversation::Column::Title, Expr::val(title));
     }
-    if let Some(message) = active {
+    update = match changes.model {
+        Change::Keep => update,
+        Change::Remove => update.col_expr(conversation::Column::Model, Expr::val(None::<String>)),
+        Change::Set(model) => update.col_expr(conversation::Column::Model, Expr::val(model)),
+    };
+    if let Some(message) = changes.active {
         let leaf = path::leaf_below(&tx, id, message).await?;
         update = update.col_expr(conversation::Column::ActiveMessageId, Expr::val(leaf.0));
     }

@@ -38,6 +38,10 @@ pub fn core() -> Vec<Table> {
         table::<core::setting::Entity>(),
         table::<core::stream_ticket::Entity>(),
         table::<core::tenant::Entity>(),
+        table::<core::usage_month::Entity>(),
+        table::<core::usage_quota::Entity>(),
+        table::<core::usage_record::Entity>(),
+        table::<core::usage_reservation::Entity>(),
         table::<core::user::Entity>(),
     ]
 }

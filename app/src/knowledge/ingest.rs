@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use entity::ids::UserId;
+
 use super::chunk::{self, Budget, Document, MediaType};
 use super::files;
 use super::jobs::{Item, Payload};
@@ -16,6 +18,7 @@ use crate::error::{Context, Error, Result};
 use crate::jobs::JobContext;
 use crate::llm::{EmbedKind, Embedder, ModelError};
 use crate::state::AppState;
+use crate::usage::{common, embed};
 
 /// Texts held in memory at once, in bytes; one larger text is taken alone.
 const GROUP_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -157,7 +160,8 @@ impl Embedding<'_> {
             return Ok(Vec::new());
         }
         let texts: Vec<String> = batch.iter().flat_map(|part| part.texts.iter().cloned()).collect();
-        match self.call(texts).await {
+        let owner = common(batch.iter().map(|part| sources[part.index].source.owner_id));
+        match self.call(owner, texts).await {
             Ok(vectors) => {
                 let mut vectors = vectors.into_iter();
                 for part in batch {
@@ -171,7 +175,7 @@ impl Embedding<'_> {
         let mut refused = Vec::new();
         for part in batch {
             let source = &mut sources[part.index];
-            match self.call(part.texts).await {
+            match self.call(source.source.owner_id, part.texts).await {
                 Ok(vectors) => source.vectors.extend(vectors),
                 Err(error) if error.is_retryable() => return Err(providers(error)),
                 Err(error) => refused.push((source.source.item(), error.to_string())),
@@ -180,9 +184,9 @@ impl Embedding<'_> {
         Ok(refused)
     }
 
-    async fn call(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
+    async fn call(&self, user: Option<UserId>, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
         let wanted = texts.len();
-        let vectors = self.state.models.embedder.embed(EmbedKind::Passage, texts).await?.vectors;
+        let vectors = embed(self.state, user, EmbedKind::Passage, texts).await?.vectors;
         if vectors.len() == wanted {
             return Ok(vectors);
         }

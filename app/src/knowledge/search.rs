@@ -153,7 +153,7 @@ pub struct Passage {
 
 /// Searches what an audience may read. 422 for a vector of another space.
 pub async fn search(state: &AppState, audience: &Audience, request: SearchRequest) -> Result<SearchResult> {
-    let vector = query_vector(state, &request).await?;
+    let vector = query_vector(state, audience.user(), &request).await?;
     let nearest = nearest(state, filter(audience, &request), vector, request.limit);
     let ai = state.ai.begin_for(&audience.reach()).await?;
     let found: Found<Row> = match request.group_by {

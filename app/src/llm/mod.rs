@@ -4,6 +4,7 @@
 //! any OpenAI-compatible server ([`openai`]) and models in this process
 //! ([`local`]). Features see these types only, never a provider's.
 
+pub mod catalogue;
 pub mod error;
 pub mod estimate;
 pub mod extractive;
@@ -74,6 +75,10 @@ pub struct ChatRequest {
     pub options: serde_json::Map<String, serde_json::Value>,
     /// What the model may call; none are sent when there are none.
     pub tools: Vec<ToolSpec>,
+    /// Longest answer; none: as the provider likes.
+    pub answer_tokens: Option<u32>,
+    /// Ask once, without retries.
+    pub once: bool,
 }
 
 /// Tokens as the provider counted them.
@@ -87,6 +92,31 @@ pub struct Usage {
     pub completion_tokens: u32,
     /// Their sum, as the provider says it.
     pub total_tokens: u32,
+    /// Of the prompt, what the provider had cached; absent: nothing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cached_prompt_tokens: u32,
+    /// Of the answer, what was thought and not said; absent: nothing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub reasoning_tokens: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(tokens: &u32) -> bool {
+    *tokens == 0
+}
+
+impl Usage {
+    /// The sum of two calls.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self {
+            prompt_tokens: self.prompt_tokens.saturating_add(more.prompt_tokens),
+            completion_tokens: self.completion_tokens.saturating_add(more.completion_tokens),
+            total_tokens: self.total_tokens.saturating_add(more.total_tokens),
+            cached_prompt_tokens: self.cached_prompt_tokens.saturating_add(more.cached_prompt_tokens),
+            reasoning_tokens: self.reasoning_tokens.saturating_add(more.reasoning_tokens),
+        }
+    }
 }
 
 /// A piece of a streamed answer.
@@ -108,6 +138,11 @@ pub type ChatStream = BoxStream<'static, Result<ChatDelta, ModelError>>;
 pub trait ChatModel: Send + Sync + std::fmt::Debug {
     /// The model that answers when the request names none.
     fn model(&self) -> &str;
+
+    /// The models the provider has, sorted; asked for at most once a minute.
+    fn list(&self) -> BoxFuture<'_, Result<Arc<Vec<String>>, ModelError>> {
+        Box::pin(async { Ok(Arc::new(vec![self.model().to_owned()])) })
+    }
 
     /// Starts an answer. Retries happen in here and only before the first delta.
     fn stream(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatStream, ModelError>>;

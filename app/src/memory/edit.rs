@@ -1,7 +1,7 @@
 //! Changes single memories: own ones, and shared ones for administrators.
 
 use entity::ai::memory::Model;
-use entity::ids::MemoryId;
+use entity::ids::{MemoryId, UserId};
 use serde_json::Value;
 
 use super::delete;
@@ -43,7 +43,7 @@ pub(super) async fn edit(state: &AppState, user: &CurrentUser, id: MemoryId, edi
     }
     let changes = Changes {
         content: match content {
-            Some(content) => Some(embedded(state, content).await?),
+            Some(content) => Some(embedded(state, user.id, content).await?),
             None => None,
         },
         scope,
@@ -102,10 +102,11 @@ async fn refuse_twin(
     }
 }
 
-async fn embedded(state: &AppState, content: String) -> Result<(String, Vec<f32>)> {
+async fn embedded(state: &AppState, user: UserId, content: String) -> Result<(String, Vec<f32>)> {
     let embedder = &state.models.embedder;
     fits_window(embedder.as_ref(), &content)?;
-    let mut embeddings = embedder.embed(EmbedKind::Passage, vec![content.clone()]).await?;
+    let texts = vec![content.clone()];
+    let mut embeddings = crate::usage::embed(state, Some(user), EmbedKind::Passage, texts).await?;
     let vector = embeddings.vectors.pop().ok_or(Error::Upstream {
         code: "provider_malformed",
         detail: "no vector for the one text".to_owned(),

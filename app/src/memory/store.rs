@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::jobs::outbox::Aggregate;
 use crate::llm::{EmbedKind, Embedder};
 use crate::state::AppState;
+use crate::usage::common;
 
 /// Refuses a text the embedding model would cut: what is cut is never found.
 pub(super) fn fits_window(embedder: &dyn Embedder, content: &str) -> Result<()> {
@@ -130,7 +131,8 @@ async fn embed(state: &AppState, writes: &Writes<'_>) -> Result<HashMap<MemoryId
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let embeddings = state.models.embedder.embed(EmbedKind::Passage, texts).await?;
+    let user = common(writes.values().map(|write| write.draft.ownership.owner_id));
+    let embeddings = crate::usage::embed(state, user, EmbedKind::Passage, texts).await?;
     Ok(ids.into_iter().zip(embeddings.vectors).collect())
 }
 

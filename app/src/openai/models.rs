@@ -42,7 +42,7 @@ fn known(state: &AppState) -> Vec<Model> {
     };
     let space = state.models.embedder.space();
     vec![
-        model(chat::model_name(state), state.models.chat.is_some()),
+        model(chat::model_name(state, None), state.models.chat.is_some()),
         model(space.model.clone(), space.provider != "local"),
     ]
 }

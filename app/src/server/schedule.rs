@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::db::pair;
 use crate::error::Result;
 use crate::state::AppState;
-use crate::{admin, auth, chat, idempotency, jobs, knowledge};
+use crate::{admin, auth, chat, idempotency, jobs, knowledge, usage};
 
 /// When what is urgent is done the first time: between two polls of workers
 /// and relay, whose connections are free then. A start takes few of them.
@@ -26,8 +26,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
 
 /// Name, period in seconds, and what to do; returns the rows it touched.
-const SCHEDULES: [(&str, u64, Run); 9] = [
-    ("interrupt expired turns", 3, |state| async move { chat::interrupt_expired(&state.core).await }.boxed()),
+const SCHEDULES: [(&str, u64, Run); 10] = [
+    ("interrupt expired turns", 3, |state| async move { chat::interrupt_expired(&state).await }.boxed()),
+    ("refund lost reservations", 5, |state| async move { usage::refund_lost(&state.core).await }.boxed()),
     ("give up dead jobs", 30, |state| async move { jobs::give_up_dead(&state.core).await }.boxed()),
     ("requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await }.boxed()),
     ("delete old events", 60, |state| async move { chat::delete_old_events(&state.core).await }.boxed()),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
 
-use crate::error::{Error, FieldError};
+use crate::error::{Error, FieldError, QuotaFigures};
 
 /// The media type of every error body.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -33,6 +33,9 @@ pub struct Problem {
     /// The row in the way of a 409.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
+    /// The figures of a 429 `quota_exceeded`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Box<QuotaFigures>>,
     /// The request's id, as in the logs and in the `x-request-id` header.
     pub request_id: String,
 }
@@ -79,7 +82,7 @@ impl Error {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Gone { .. } => StatusCode::GONE,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany { .. } | Self::OverQuota(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -104,6 +107,7 @@ impl Error {
             | Self::TooMany { code, .. }
             | Self::Upstream { code, .. }
             | Self::Unavailable { code, .. } => code,
+            Self::OverQuota(_) => "quota_exceeded",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::TooLarge { .. } => "body_too_large",
@@ -148,6 +152,7 @@ impl Error {
             code: self.code().to_owned(),
             errors,
             id,
+            quota: if let Self::OverQuota(figures) = self { Some(figures.clone()) } else { None },
             request_id: REQUEST_ID.try_with(Clone::clone).unwrap_or_default(),
         }
     }
@@ -169,6 +174,9 @@ impl IntoResponse for Error {
         }
         if let Self::TooMany { retry_after_s, .. } = &self {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
+        }
+        if let Self::OverQuota(figures) = &self {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(figures.retry_after_s));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -46,3 +46,4 @@ mod schema;
 mod support;
 mod tiers;
 mod tools;
+mod usage;

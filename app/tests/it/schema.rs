@@ -17,7 +17,7 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 15] = [
+const CORE_TABLES: [&str; 19] = [
     "api_keys",
     "citations",
     "conversations",
@@ -32,6 +32,10 @@ const CORE_TABLES: [&str; 15] = [
     "settings",
     "stream_tickets",
     "tenants",
+    "usage_months",
+    "usage_quotas",
+    "usage_records",
+    "usage_reservations",
     "users",
 ];
 const AI_TABLES: [&str; 9] = [
@@ -197,6 +201,10 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::api_key::Entity, &[]).await;
     check(app.core(), core::invitation::Entity, &[]).await;
     check(app.core(), core::login_failure::Entity, &[]).await;
+    check(app.core(), core::usage_month::Entity, &[]).await;
+    check(app.core(), core::usage_quota::Entity, &[]).await;
+    check(app.core(), core::usage_record::Entity, &[]).await;
+    check(app.core(), core::usage_reservation::Entity, &[]).await;
     check(app.ai(), ai::embedding_space::Entity, &[]).await;
     check(app.ai(), ai::feedback::Entity, &[]).await;
     check(app.ai(), ai::kb_source::Entity, &["audience"]).await;

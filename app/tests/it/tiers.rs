@@ -27,6 +27,8 @@ const PEERS: &[(&str, &str)] = &[
     ("conversation", "auth"),
     ("conversation", "idempotency"),
     ("idempotency", "auth"),
+    // The user of a handler.
+    ("usage", "auth"),
     ("router", "server"),
     ("server", "router"),
     ("cli", "router"),

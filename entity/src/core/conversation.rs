@@ -15,6 +15,8 @@ pub struct Model {
     pub user_id: UserId,
     /// Given by the user, or made of the first turn.
     pub title: Option<String>,
+    /// The model that answers; none: the configured one.
+    pub model: Option<String>,
     /// The last `ui_context`.
     #[sea_orm(column_type = "JsonBinary")]
     pub metadata: Json,

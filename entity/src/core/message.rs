@@ -73,6 +73,10 @@ pub struct Model {
     pub completion_tokens: Option<i32>,
     /// As the provider counted.
     pub total_tokens: Option<i32>,
+    /// Of the prompt, what the provider had cached.
+    pub cached_prompt_tokens: Option<i32>,
+    /// Of the answer, what was thought and not said.
+    pub reasoning_tokens: Option<i32>,
     /// From the request to the first token.
     pub first_token_ms: Option<i32>,
     /// From the request to the end.

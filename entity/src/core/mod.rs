@@ -14,4 +14,8 @@ pub mod refresh_token;
 pub mod setting;
 pub mod stream_ticket;
 pub mod tenant;
+pub mod usage_month;
+pub mod usage_quota;
+pub mod usage_record;
+pub mod usage_reservation;
 pub mod user;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use async_openai::error::OpenAIError;
 
 use super::connection::Connection;
+use super::list::Listed;
 use super::reader::Reader;
 use super::retry::with_retries;
 use super::wire::{ChatBody, Chunk, StreamOptions};
@@ -31,6 +32,9 @@ pub(super) struct Chat {
     asks_usage: AtomicBool,
     /// Models whose server refused to be told of tools.
     without_tools: Mutex<BTreeSet<String>>,
+    /// OpenAI itself, and not one of the servers that speak like it.
+    is_openai: bool,
+    listed: Listed,
 }
 
 /// Models that are remembered to have no tools.
@@ -48,6 +52,8 @@ impl Chat {
             retries: settings.retries,
             asks_usage: AtomicBool::new(true),
             without_tools: Mutex::default(),
+            is_openai: settings.openai_base_url.is_none(),
+            listed: Listed::default(),
         })
     }
 
@@ -139,17 +145,23 @@ impl ChatModel for Chat {
         &self.model
     }
 
+    fn list(&self) -> BoxFuture<'_, Result<Arc<Vec<String>>, ModelError>> {
+        Box::pin(self.listed.get(&self.connection))
+    }
+
     fn stream(&self, request: ChatRequest) -> BoxFuture<'_, Result<ChatStream, ModelError>> {
         Box::pin(async move {
             let body = ChatBody {
                 model: request.model.as_deref().unwrap_or(&self.model),
                 messages: request.messages.iter().map(Into::into).collect(),
                 stream: true,
+                max_completion_tokens: request.answer_tokens.filter(|_| self.is_openai),
+                max_tokens: request.answer_tokens.filter(|_| !self.is_openai),
                 stream_options: None,
                 tools: request.tools.iter().map(Into::into).collect(),
                 options: &request.options,
             };
-            with_retries(self.retries, || self.attempt(&body)).await
+            with_retries(if request.once { 0 } else { self.retries }, || self.attempt(&body)).await
         })
     }
 }

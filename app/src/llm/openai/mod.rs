@@ -10,12 +10,15 @@ mod chat;
 mod connection;
 mod embed;
 mod endpoint;
+mod list;
 mod reader;
 mod retry;
 mod transport;
 mod wire;
 
 use std::sync::Arc;
+
+pub(super) use list::models_at;
 
 use super::{ChatModel, Embedder};
 use crate::config::Models;

@@ -10,6 +10,12 @@ pub(super) struct ChatBody<'a> {
     pub model: &'a str,
     pub messages: Vec<Message<'a>>,
     pub stream: bool,
+    /// OpenAI's newer models know only this name,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_completion_tokens: Option<u32>,
+    /// and other servers only this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_options: Option<StreamOptions>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -122,18 +128,41 @@ const TOKENS_MAX: u64 = 100_000_000;
 /// What a provider says it counted. Counts it leaves out are none; with one
 /// that is no count at all, nothing is known.
 pub(super) fn usage_of(value: &Value) -> Option<Usage> {
-    let count = |name: &str| match value.get(name) {
+    let number = |count: Option<&Value>| match count {
         None | Some(Value::Null) => Some(None),
         Some(count) => {
             let count = count.as_u64().filter(|count| *count <= TOKENS_MAX)?;
             u32::try_from(count).ok().map(Some)
         }
     };
+    let count = |name: &str| number(value.get(name));
     value.as_object()?;
     let prompt_tokens = count("prompt_tokens")?.unwrap_or_default();
     let completion_tokens = count("completion_tokens")?.unwrap_or_default();
     let total_tokens = count("total_tokens")?.unwrap_or(prompt_tokens.saturating_add(completion_tokens));
-    Some(Usage { prompt_tokens, completion_tokens, total_tokens })
+    // A share is no larger than the whole; what is said wrong of it is nothing.
+    let share = |of: &str, name: &str, whole: u32| {
+        let share = value.get(of).and_then(|details| number(details.get(name))).flatten();
+        share.unwrap_or_default().min(whole)
+    };
+    Some(Usage {
+        prompt_tokens,
+        completion_tokens,
+        total_tokens,
+        cached_prompt_tokens: share("prompt_tokens_details", "cached_tokens", prompt_tokens),
+        reasoning_tokens: share("completion_tokens_details", "reasoning_tokens", completion_tokens),
+    })
+}
+
+/// What a provider has.
+#[derive(Deserialize)]
+pub(super) struct ModelList {
+    pub data: Vec<ListedModel>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListedModel {
+    pub id: String,
 }
 
 #[derive(Serialize)]

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use entity::ids::UserId;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -97,7 +98,7 @@ pub async fn search(
     Json(request): Json<SearchMemories>,
 ) -> Result<Json<MemoryHits>> {
     let wanted = Search {
-        vector: vector(&state, request.query, request.embedding).await?,
+        vector: vector(&state, user.id, request.query, request.embedding).await?,
         limit: request.limit,
         scopes: request.scopes,
         pair: Pair::Of { persona_id: request.persona_id, character_id: request.character_id },
@@ -127,9 +128,14 @@ impl From<Neighbour<Hit>> for MemoryHit {
     }
 }
 
-async fn vector(state: &AppState, query: Option<String>, embedding: Option<Vec<f32>>) -> Result<Vec<f32>> {
+async fn vector(
+    state: &AppState,
+    user: UserId,
+    query: Option<String>,
+    embedding: Option<Vec<f32>>,
+) -> Result<Vec<f32>> {
     match (query, embedding) {
-        (Some(query), None) => Ok(state.models.embed_query(&query).await?),
+        (Some(query), None) => Ok(crate::usage::embed_query(state, user, &query).await?),
         (None, Some(vector)) => {
             let expected = state.models.embedder.space().dimensions as usize;
             if vector.len() == expected {

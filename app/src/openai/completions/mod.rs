@@ -39,7 +39,7 @@ pub async fn create(
     headers: HeaderMap,
     Json(request): Json<CompletionRequest>,
 ) -> Result<Response> {
-    let there_is = chat::model_name(&state);
+    let there_is = chat::model_name(&state, None);
     if request.model != there_is {
         return Err(no_such_model(&request.model, &there_is));
     }

@@ -125,7 +125,7 @@ async fn a_turn_that_nobody_writes_any_more_is_cancelled_at_once() {
     assert_cancelled(&message, "Half");
     let rest = attach(&other.at(&user), &id, events.last().unwrap().id).await;
     ends_cancelled(rest, events, "Half").await;
-    assert_eq!(tandem::chat::interrupt_expired(app.core()).await.unwrap(), 0);
+    assert_eq!(tandem::chat::interrupt_expired(&app.state).await.unwrap(), 0);
 }
 
 #[tokio::test]

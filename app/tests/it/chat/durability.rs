@@ -103,7 +103,7 @@ async fn only_an_expired_lease_interrupts_a_turn() {
         app.core().query_one_raw(statement).await.unwrap().is_some()
     });
     assert!(started.await, "nothing was sent");
-    assert_eq!(tandem::chat::interrupt_expired(app.core()).await.unwrap(), 0, "its lease is alive");
+    assert_eq!(tandem::chat::interrupt_expired(&app.state).await.unwrap(), 0, "its lease is alive");
 
     app.core()
         .execute_unprepared(
@@ -111,7 +111,7 @@ async fn only_an_expired_lease_interrupts_a_turn() {
         )
         .await
         .unwrap();
-    assert_eq!(tandem::chat::interrupt_expired(app.core()).await.unwrap(), 1);
+    assert_eq!(tandem::chat::interrupt_expired(&app.state).await.unwrap(), 1);
     // The turn still runs in its task, and may write nothing any more.
     turn.await.unwrap().expect_problem(503, "turn_interrupted");
     let stored = user.get(&path).await.expect(200);

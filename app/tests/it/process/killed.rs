@@ -484,7 +484,7 @@ async fn settle(app: &TestApp) {
             .execute_unprepared("UPDATE jobs SET run_at = now() WHERE status = 'queued'")
             .await
             .unwrap();
-        tandem::chat::interrupt_expired(app.core()).await.unwrap();
+        tandem::chat::interrupt_expired(&app.state).await.unwrap();
         tandem::jobs::give_up_dead(app.core()).await.unwrap();
         app.run_outbox().await;
         app.run_jobs().await;

@@ -1,0 +1,152 @@
+//! The calls of one answer, from the first request to their row.
+
+use entity::core::message::Status;
+use tokio::time::Instant;
+
+use super::price::cost;
+use super::record::Spent;
+use crate::config::Prices;
+use crate::llm::{ChatRequest, ToolCall, Usage, estimate};
+
+/// What a message or a tool costs beside its text, about.
+const TOKENS_PER_MESSAGE: usize = 4;
+/// The provider of chat models: any server that speaks OpenAI's language.
+const PROVIDER: &str = "openai";
+
+/// A chat model that was asked, and is asked again after each round of tools.
+/// A request that the provider did not count is estimated, from above.
+#[derive(Clone, Debug)]
+pub struct Call {
+    asked_at: Instant,
+    /// All that is known of the requests, the open one included.
+    sum: Usage,
+    /// Some of the sum is estimated.
+    estimated: bool,
+    /// Of the open request, about.
+    prompt_tokens: u32,
+    /// The answer to the open request so far, calls of tools included.
+    said: String,
+    /// Whether the provider counted the open request.
+    is_counted: bool,
+}
+
+impl Call {
+    /// The call of this request, which begins now.
+    pub fn of(request: &ChatRequest) -> Self {
+        Self {
+            asked_at: Instant::now(),
+            sum: Usage::default(),
+            estimated: false,
+            prompt_tokens: prompt_tokens(request),
+            said: String::new(),
+            is_counted: false,
+        }
+    }
+
+    /// The next request of the same answer.
+    pub fn again(&mut self, request: &ChatRequest) {
+        self.close();
+        self.prompt_tokens = prompt_tokens(request);
+        self.said.clear();
+        self.is_counted = false;
+    }
+
+    /// More of the answer.
+    pub fn said(&mut self, text: &str) {
+        self.said.push_str(text);
+    }
+
+    /// Tools that the model called.
+    pub fn called(&mut self, calls: &[ToolCall]) {
+        for call in calls {
+            self.said.push_str(&call.name);
+            self.said.push_str(&call.arguments);
+        }
+    }
+
+    /// The provider's count of the open request.
+    pub fn counted(&mut self, usage: Usage) {
+        self.sum = self.sum.and(usage);
+        self.is_counted = true;
+    }
+
+    /// Tokens of the open request's prompt, about.
+    pub fn prompt_tokens(&self) -> u32 {
+        self.prompt_tokens
+    }
+
+    /// Longest answer, if prompt and answer may take `reserved` tokens together.
+    pub fn answer_tokens(&self, reserved: u32, most: u32) -> u32 {
+        reserved.saturating_sub(self.prompt_tokens).clamp(1, most.max(1))
+    }
+
+    /// What a call took whose process died: nobody counted.
+    pub fn lost(prices: &Prices, model: &str, prompt_tokens: u32, text: &str, status: Status) -> Spent {
+        let call = Self {
+            asked_at: Instant::now(),
+            sum: Usage::default(),
+            estimated: false,
+            prompt_tokens,
+            said: text.to_owned(),
+            is_counted: false,
+        };
+        // It was asked, if not answered.
+        let spent = call.ended(prices, model, Status::Cancelled);
+        Spent { outcome: outcome(status), ..spent }
+    }
+
+    /// What it took. A request that failed before its first word, and was not
+    /// counted, took nothing.
+    pub fn ended(mut self, prices: &Prices, model: &str, status: Status) -> Spent {
+        if status != Status::Failed || !self.said.is_empty() {
+            self.close();
+        }
+        Spent {
+            kind: "chat",
+            provider: PROVIDER.to_owned(),
+            model: model.to_owned(),
+            cost: cost(prices, model, &self.sum),
+            usage: self.sum,
+            estimated: self.estimated,
+            outcome: outcome(status),
+            latency_ms: i32::try_from(self.asked_at.elapsed().as_millis()).unwrap_or(i32::MAX),
+        }
+    }
+
+    fn close(&mut self) {
+        if self.is_counted {
+            return;
+        }
+        let (prompt_tokens, completion_tokens) = (self.prompt_tokens, count(estimate::tokens(&self.said)));
+        let total_tokens = prompt_tokens.saturating_add(completion_tokens);
+        let about = Usage { prompt_tokens, completion_tokens, total_tokens, ..Usage::default() };
+        self.sum = self.sum.and(about);
+        self.estimated = true;
+    }
+}
+
+fn outcome(status: Status) -> &'static str {
+    match status {
+        Status::Complete => "complete",
+        Status::Cancelled => "cancelled",
+        Status::Failed | Status::Interrupted | Status::Streaming => "failed",
+    }
+}
+
+/// About, from above.
+fn prompt_tokens(request: &ChatRequest) -> u32 {
+    let messages = request.messages.iter().map(|message| {
+        let calls = message.tool_calls.iter();
+        let calls = calls.map(|call| estimate::tokens(&call.name) + estimate::tokens(&call.arguments));
+        estimate::tokens(&message.content) + calls.sum::<usize>() + TOKENS_PER_MESSAGE
+    });
+    let tools = request.tools.iter().map(|tool| {
+        let parameters = estimate::tokens(&tool.parameters.to_string());
+        estimate::tokens(tool.name) + estimate::tokens(tool.description) + parameters + TOKENS_PER_MESSAGE
+    });
+    count(messages.sum::<usize>().saturating_add(tools.sum()))
+}
+
+pub(super) fn count(tokens: usize) -> u32 {
+    u32::try_from(tokens).unwrap_or(u32::MAX)
+}

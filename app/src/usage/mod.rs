@@ -1,0 +1,24 @@
+//! What models were used for, what it cost, and how much of it a user may have.
+//!
+//! One row a call ([`Spent`]), with the provider's own counts, or an estimate
+//! that says so. A turn's row is written by the statement that ends the turn;
+//! embeddings are written beside the work they are for. A model in this
+//! process costs nothing and writes no row. Quotas are of answers: a turn
+//! reserves what it may take, more before each further round of tools, settles when it ends, and what a dead turn
+//! reserved is given back by a sweep.
+
+mod call;
+mod embed;
+pub mod http;
+mod limits;
+mod price;
+mod quota;
+mod record;
+pub mod report;
+
+pub use call::Call;
+pub use embed::{common, embed, embed_query};
+pub use limits::{Limits, Own, OwnLimits, limits, own_limits, set_own_limits};
+pub use price::cost;
+pub use quota::{Wants, prompt_tokens, refund_lost, reserve, reserve_more};
+pub use record::{Settling, Spent, record, settle_late, settling};
