@@ -122,7 +122,7 @@ pub async fn send(
         ui_context: request.ui_context.map(serde_json::Value::Object),
         follows: request.parent_id,
     };
-    respond(&state, &user, &headers, attempt, begin::begin(&state, &user, sent)).await
+    Box::pin(respond(&state, &user, &headers, attempt, begin::begin(&state, &user, sent))).await
 }
 
 /// The same by body alone: `{conversation_id?, text}`.
@@ -142,7 +142,7 @@ pub async fn send_text(
         ui_context: request.ui_context.map(serde_json::Value::Object),
         follows: Follows::Active,
     };
-    respond(&state, &user, &headers, attempt, begin::begin(&state, &user, sent)).await
+    Box::pin(respond(&state, &user, &headers, attempt, begin::begin(&state, &user, sent))).await
 }
 
 fn within_limit(state: &AppState, field: &'static str, content: String) -> Result<String> {

@@ -34,13 +34,12 @@ impl Route {
         has_history: bool,
     ) -> Self {
         let model = answer::model_name(state, chosen);
-        let wants = match &state.models.chat {
+        let wants = if state.models.chat.is_some() {
+            let fixed = prompt::fixed_tokens(&state.settings, question);
+            wants(state, &model, usage::prompt_tokens(&state.settings, fixed, has_history))
+        } else {
             // Quotes take no token of any model.
-            None => Wants::default(),
-            Some(_) => {
-                let fixed = prompt::fixed_tokens(&state.settings, question);
-                wants(state, &model, usage::prompt_tokens(&state.settings, fixed, has_history))
-            }
+            Wants::default()
         };
         Self { model, limits, wants }
     }

@@ -101,7 +101,7 @@ pub(super) async fn change(
         let leaf = path::leaf_below(&tx, id, message).await?;
         update = update.col_expr(conversation::Column::ActiveMessageId, Expr::val(leaf.0));
     }
-    let changed = update.exec_with_returning(&tx).await?.pop().ok_or(Error::NotFound("conversation"))?;
+    let row = update.exec_with_returning(&tx).await?.pop().ok_or(Error::NotFound("conversation"))?;
     tx.commit().await?;
-    Ok(changed)
+    Ok(row)
 }
