@@ -5,7 +5,11 @@
 //! command line prints them with their remedy. A cause (`#[source]`) is logged
 //! once, at that boundary, and never sent to a client.
 
+mod quota;
+
 use std::error::Error as StdError;
+
+pub use quota::QuotaFigures;
 
 /// What almost every function of the application returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,34 +24,6 @@ pub struct FieldError {
     pub field: String,
     /// What is wrong with it, for a developer to read.
     pub message: String,
-}
-
-/// How far a user's quota is, of the measure that stood in the way.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
-pub struct QuotaFigures {
-    /// `tokens`, `cost_usd` or `messages`.
-    pub measure: &'static str,
-    /// What a month has; US dollars are text, to be exact.
-    #[schema(value_type = Object)]
-    pub limit: serde_json::Value,
-    /// What was used of it.
-    #[schema(value_type = Object)]
-    pub used: serde_json::Value,
-    /// What running answers may take yet.
-    #[schema(value_type = Object)]
-    pub reserved: serde_json::Value,
-    /// When the next month begins.
-    pub resets_at: chrono::DateTime<chrono::Utc>,
-    /// Seconds until it is worth trying again.
-    #[serde(skip)]
-    pub retry_after_s: u64,
-}
-
-impl QuotaFigures {
-    fn detail(&self) -> String {
-        let Self { measure, limit, used, reserved, .. } = self;
-        format!("the month's {measure}: {limit}, used {used}, reserved {reserved}")
-    }
 }
 
 /// Every failure of Tandem.

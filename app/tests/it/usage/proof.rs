@@ -26,7 +26,7 @@ const CALLS: usize = 10_000;
 const CLIENTS: usize = 50;
 /// Of the clients, those with a quota, and how much it is.
 const LIMITED: usize = 10;
-const LIMIT_TOKENS: i64 = 8_000;
+const LIMIT_TOKENS: i64 = 20_000;
 /// Turns of a conversation, until a client begins another.
 const TURNS: usize = 10;
 /// What the provider counts at most; less than is reserved.
@@ -66,7 +66,7 @@ fn scripts(server: &ModelServer, rng: &mut StdRng) -> Counted {
 
 /// Asks until the calls are made; how many of its questions were refused for the quota.
 async fn client(user: TestUser, bases: [String; 2], dead: Arc<AtomicBool>, asked: Arc<AtomicUsize>) -> usize {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+    let http = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
     let token = user.token.clone().unwrap();
     let (mut refused, mut turn, mut conversation) = (0, 0, String::new());
     while asked.load(Ordering::Relaxed) < CALLS && refused < 3 {
