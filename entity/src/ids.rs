@@ -58,12 +58,24 @@ id_type!(
     ApiKeyId
 );
 id_type!(
+    /// An external MCP server (core).
+    McpServerId
+);
+id_type!(
     /// An invitation (core).
     InvitationId
 );
 id_type!(
     /// A conversation (core).
     ConversationId
+);
+id_type!(
+    /// A character (core).
+    CharacterId
+);
+id_type!(
+    /// A persona of a user (core).
+    PersonaId
 );
 id_type!(
     /// A message of a conversation (core).

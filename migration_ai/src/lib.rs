@@ -14,6 +14,7 @@ mod m20261121_000011_row_security;
 mod m20261121_000012_inbox;
 mod m20261121_000013_settings;
 mod m20261121_000014_files;
+mod m20261121_000028_pairs;
 mod security;
 
 /// Applies the ai chain.
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000012_inbox::Migration),
             Box::new(m20261121_000013_settings::Migration),
             Box::new(m20261121_000014_files::Migration),
+            Box::new(m20261121_000028_pairs::Migration),
         ]
     }
 

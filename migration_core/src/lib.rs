@@ -18,6 +18,13 @@ mod m20261121_000020_turns;
 mod m20261121_000021_branches;
 mod m20261121_000022_usage;
 mod m20261121_000023_tool_calls;
+mod m20261121_000024_message_search;
+mod m20261121_000025_mcp_servers;
+mod m20261121_000026_tool_approvals;
+mod m20261121_000027_responses;
+mod m20261121_000028_personas;
+mod m20261121_000030_imports;
+mod m20261121_000031_summaries;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -38,6 +45,13 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000021_branches::Migration),
             Box::new(m20261121_000022_usage::Migration),
             Box::new(m20261121_000023_tool_calls::Migration),
+            Box::new(m20261121_000024_message_search::Migration),
+            Box::new(m20261121_000025_mcp_servers::Migration),
+            Box::new(m20261121_000026_tool_approvals::Migration),
+            Box::new(m20261121_000027_responses::Migration),
+            Box::new(m20261121_000028_personas::Migration),
+            Box::new(m20261121_000030_imports::Migration),
+            Box::new(m20261121_000031_summaries::Migration),
         ]
     }
 

@@ -4,4 +4,5 @@ pub mod ai;
 pub mod delete_user;
 pub mod invitations;
 pub mod links;
+pub mod mcp_servers;
 pub mod users;

@@ -85,17 +85,9 @@ pub struct ChangeQuota {
 
 impl ChangeQuota {
     fn apply(self, own: &mut Own) {
-        fn change<T>(change: Change<T>, own: &mut Option<T>) {
-            match change {
-                Change::Keep => {}
-                Change::Remove => *own = None,
-                Change::Set(value) => *own = Some(value),
-            }
-        }
-        change(self.monthly_tokens, &mut own.monthly_tokens);
-        change(self.monthly_messages, &mut own.monthly_messages);
-        let mut cost = own.monthly_cost_usd.map(Money);
-        change(self.monthly_cost_usd, &mut cost);
+        own.monthly_tokens = self.monthly_tokens.apply(own.monthly_tokens);
+        own.monthly_messages = self.monthly_messages.apply(own.monthly_messages);
+        let cost = self.monthly_cost_usd.apply(own.monthly_cost_usd.map(Money));
         own.monthly_cost_usd = cost.map(|cost| cost.0);
     }
 }

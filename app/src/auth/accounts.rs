@@ -29,6 +29,26 @@ pub enum Change<T> {
     Set(T),
 }
 
+impl<T> Change<T> {
+    /// The same change with another kind of value.
+    pub fn map<U>(self, other: impl FnOnce(T) -> U) -> Change<U> {
+        match self {
+            Self::Keep => Change::Keep,
+            Self::Remove => Change::Remove,
+            Self::Set(value) => Change::Set(other(value)),
+        }
+    }
+
+    /// What becomes of a value that is this now.
+    pub fn apply(self, now: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => now,
+            Self::Remove => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Option::deserialize(deserializer)?.map_or(Self::Remove, Self::Set))
@@ -94,11 +114,7 @@ pub async fn change_account(core: &CoreDb, id: UserId, change: AccountChange) ->
         .ok_or(Error::NotFound("user"))?;
     let is_active = change.is_active.unwrap_or(before.is_active);
     let role = change.role.unwrap_or(before.role);
-    let full_name = match change.full_name {
-        Change::Keep => before.full_name,
-        Change::Remove => None,
-        Change::Set(name) => Some(name),
-    };
+    let full_name = change.full_name.apply(before.full_name);
     let administers = |is_active: bool, role: Role| is_active && role == Role::Admin;
     if administers(before.is_active, before.role) && !administers(is_active, role) {
         require_other_admin(&tx, id).await?;

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use super::scope::{self, Needs};
-use super::{CurrentUser, keys, login};
+use super::{CurrentUser, Grants, keys, login};
 use crate::db::{CoreConn, CoreDb};
 use crate::error::{CanFail, Error, Result};
 use crate::web::{Cursor, Page, PageQuery};
@@ -136,9 +136,9 @@ pub(super) async fn delete(core: &impl CoreConn, user: UserId, id: ApiKeyId) -> 
     if deleted.rows_affected == 0 { Err(Error::NotFound("API key")) } else { Ok(()) }
 }
 
-/// The user a key acts for, if it holds and may do what the route needs. One
-/// query: role and account are what they are now.
-pub(super) async fn authenticate(core: &CoreDb, key: &str, needs: Needs) -> Result<CurrentUser> {
+/// The user a key acts for and the key's scopes, if it holds and may do what
+/// the route needs. One query: role and account are what they are now.
+pub(super) async fn authenticate(core: &CoreDb, key: &str, needs: Needs) -> Result<(CurrentUser, Grants)> {
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT k.id AS key_id, k.scopes, coalesce(k.expires_at <= now(), false) AS expired,
@@ -174,8 +174,8 @@ pub(super) async fn authenticate(core: &CoreDb, key: &str, needs: Needs) -> Resu
     if presented.unnoted {
         note_use(core, presented.key_id).await.can_fail("the last use of an API key is not noted");
     }
-    let Presented { id, tenant_id, email, role, .. } = presented;
-    Ok(CurrentUser { id, tenant_id, email, role })
+    let Presented { id, tenant_id, email, role, scopes, .. } = presented;
+    Ok((CurrentUser { id, tenant_id, email, role }, Grants::Key(scopes.into())))
 }
 
 /// At most once a minute, so that a busy key is not a busy row.

@@ -21,6 +21,8 @@ pub(super) enum Purpose {
     LoginFailure,
     /// Deriving the token that makes the first administrator.
     Setup,
+    /// Confirming that memories are to go.
+    Confirmation,
 }
 
 impl Purpose {
@@ -30,6 +32,7 @@ impl Purpose {
             Self::RefreshToken => b"tandem/refresh-token/v1",
             Self::LoginFailure => b"tandem/login-failure/v1",
             Self::Setup => b"tandem/setup/v1",
+            Self::Confirmation => b"tandem/confirmation/v1",
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::response::Response;
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::{CurrentUser, access, api_keys, login, queries, scope, tickets};
+use super::{CurrentUser, Grants, access, api_keys, login, queries, scope, tickets};
 use crate::error::{Error, Result};
 use crate::state::AppState;
 
@@ -28,7 +28,7 @@ pub struct Gate {
 
 /// Lets a request pass when its route is public, or when it carries a valid
 /// access token, or an API key with the scope the route needs, of an active
-/// user, who becomes its [`CurrentUser`].
+/// user, who becomes its [`CurrentUser`], with what the credentials grant.
 ///
 /// The user is read on every request, so that disabling an account, a new role
 /// or a deletion bites on the next one. A path without a route is 404 for
@@ -51,15 +51,16 @@ pub async fn require_user(
         request.extensions_mut().insert(user);
     } else {
         let token = bearer(request.headers())?;
-        let user = if token.starts_with(api_keys::PREFIX) {
+        let (user, grants) = if token.starts_with(api_keys::PREFIX) {
             let path = route.as_str().strip_prefix(gate.base).unwrap_or(route.as_str());
             let needs = scope::needs(request.method(), path);
             let core = &gate.state.core;
             core.promptly(api_keys::authenticate(core, token, needs)).await?
         } else {
-            authenticate(&gate.state, token).await?
+            (authenticate(&gate.state, token).await?, Grants::Person)
         };
         request.extensions_mut().insert(user);
+        request.extensions_mut().insert(grants);
     }
     Ok(next.run(request).await)
 }

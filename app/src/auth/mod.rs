@@ -12,8 +12,10 @@ mod account;
 mod accounts;
 mod api_keys;
 mod audience;
+mod confirmation;
 mod deletion;
 mod email;
+mod grants;
 pub mod http;
 mod invitations;
 mod keys;
@@ -38,7 +40,9 @@ pub use accounts::{
     require_other_admin,
 };
 pub use audience::{Audience, Ownership};
+pub use confirmation::{confirmation, confirms};
 pub use deletion::Deletion;
+pub use grants::Grants;
 pub use invitations::{NewInvitation, delete_invitation, invite, list_invitations};
 pub use layer::{Gate, require_user};
 pub use password::generate_password;

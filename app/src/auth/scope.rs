@@ -9,17 +9,21 @@ use crate::error::{Error, Result};
 
 /// The areas, by the first segment of a path below the API's base. `auth` is
 /// not among them: keys do not manage accounts, sessions or keys.
-const AREAS: [(&str, &str); 5] = [
+const AREAS: [(&str, &str); 7] = [
     ("admin", "admin"),
+    ("characters", "chat"),
     ("chat", "chat"),
     ("knowledge", "knowledge"),
     ("memories", "memory"),
+    ("personas", "chat"),
     // What OpenAI's clients know, which begins at the root.
     ("v1", "chat"),
 ];
 
-/// Routes any key may use.
-const FREE: [(Method, &str); 1] = [(Method::GET, "/auth/me")];
+/// Routes any key may use. What a key sees and calls behind `/mcp` is decided
+/// tool by tool; GET and DELETE are there to be told that they are not.
+const FREE: [(Method, &str); 4] =
+    [(Method::GET, "/auth/me"), (Method::POST, "/mcp"), (Method::GET, "/mcp"), (Method::DELETE, "/mcp")];
 
 /// What a route asks of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use entity::ids::{MessageId, UserId};
 
 use super::ending::SETTLING_FROM;
 use crate::error::CanFail;
-use crate::llm::{ChatRequest, ToolCall, Usage};
+use crate::llm::{ChatRequest, Counter, ToolCall, Usage};
 use crate::state::AppState;
 use crate::usage::{self, Call, Settling, Spent, settling};
 
@@ -31,6 +31,7 @@ impl Asked {
         user: UserId,
         message: MessageId,
         model: String,
+        counter: Counter,
         request: &ChatRequest,
     ) -> Self {
         Self {
@@ -38,7 +39,7 @@ impl Asked {
             user,
             message,
             model,
-            call: Call::of(request),
+            call: Call::of(request, counter),
             spent: None,
             is_settled: false,
         }

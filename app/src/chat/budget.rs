@@ -3,18 +3,18 @@
 //! Instructions, tools and the question always go in whole. Of what they leave,
 //! memories and documents have a share each, and never less than their floor,
 //! however long the question is; what memories leave over goes to the documents,
-//! and the rest to the earlier turns. The vocabularies of remote models are not at
-//! hand, so tokens are an estimate from above with a margin.
+//! and the rest to the earlier turns. Tokens are counted by the model's own encoding
+//! where that is known; else they are an estimate from above with a margin.
 
 use crate::config::Chat;
-use crate::llm::estimate;
+use crate::llm::Counter;
 
 /// What a message or a block costs beside its text.
 const TOKENS_PER_MESSAGE: usize = 4;
 
-/// About how many tokens a text costs, a tenth more than estimated.
-pub(super) fn tokens(text: &str) -> usize {
-    estimate::tokens(text) * 11 / 10 + TOKENS_PER_MESSAGE
+/// How many tokens a text costs as a message or a block.
+pub(super) fn tokens(counter: Counter, text: &str) -> usize {
+    counter.tokens_with_margin(text) + TOKENS_PER_MESSAGE
 }
 
 /// What is left to whom.

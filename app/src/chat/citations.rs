@@ -14,7 +14,7 @@ use crate::conversation::{self, CitationView};
 use crate::db::CoreTx;
 use crate::error::Result;
 use crate::jobs::outbox;
-use crate::knowledge::{self, Passage};
+use crate::knowledge::Passage;
 use crate::llm::extractive::best_sentence;
 
 /// Longest statement that is looked at to find the supporting sentence, in characters.
@@ -42,7 +42,7 @@ pub(super) fn cite(text: &str, marker: Marker, passages: &[Passage]) -> Option<C
 /// the question.
 pub(super) async fn store(tx: &CoreTx, turn: &Turn, cited: &[CitationView]) -> Result<HashSet<Uuid>> {
     let sources: Vec<Uuid> = cited.iter().map(|citation| citation.source_id).collect();
-    let gone = outbox::deleted_since(tx, knowledge::SOURCE, &sources, turn.user.id, turn.asked_at).await?;
+    let gone = outbox::deleted_since(tx, conversation::SOURCE, &sources, turn.user.id, turn.asked_at).await?;
     queries::insert_citations(tx, rows(turn.assistant_message_id, cited, &gone)).await?;
     Ok(gone)
 }

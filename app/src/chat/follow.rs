@@ -34,7 +34,7 @@ const EVENTS_MAX: u64 = 500;
 
 /// The reading end of a turn.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub struct Follower {
     state: AppState,
     id: MessageId,
     after: i32,
@@ -74,7 +74,7 @@ impl Follower {
     }
 
     /// The next event; none after the last.
-    pub(super) async fn next(&mut self) -> Option<Entry> {
+    pub async fn next(&mut self) -> Option<Entry> {
         loop {
             if let Some(entry) = self.ready.pop_front() {
                 self.after = self.after.max(entry.seq);
@@ -226,7 +226,7 @@ pub(super) fn is_last(entry: &Entry) -> bool {
 }
 
 /// The error event's words, as a problem of a request that waited for the answer.
-pub(super) fn failure(data: &Value) -> Error {
+pub fn failure(data: &Value) -> Error {
     let code = data["code"].as_str().unwrap_or("internal");
     let detail = data["detail"].as_str().unwrap_or("the turn failed").to_owned();
     let unavailable = |code| Error::Unavailable { code, detail: detail.clone(), source: None };

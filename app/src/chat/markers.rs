@@ -22,7 +22,8 @@ pub(super) struct Marker {
 /// Passes text on, without unknown markers.
 #[derive(Debug)]
 pub(super) struct MarkerFilter {
-    passages: usize,
+    /// None: nothing is a marker.
+    passages: Option<usize>,
     held: String,
     passed: usize,
 }
@@ -30,16 +31,25 @@ pub(super) struct MarkerFilter {
 impl MarkerFilter {
     /// A filter that knows the markers `[1]` to `[passages]`.
     pub(super) fn new(passages: usize) -> Self {
-        Self { passages, held: String::new(), passed: 0 }
+        Self { passages: Some(passages), held: String::new(), passed: 0 }
+    }
+
+    /// A filter that lets everything pass: an answer that can cite nothing has
+    /// no markers, and what looks like one is the client's (`list[0]`).
+    pub(super) fn open() -> Self {
+        Self { passages: None, held: String::new(), passed: 0 }
     }
 
     /// There are more passages now.
     pub(super) fn know(&mut self, passages: usize) {
-        self.passages = passages;
+        self.passages = self.passages.map(|_| passages);
     }
 
     /// Takes more text; returns what can be sent now and the markers in it.
     pub(super) fn push(&mut self, text: &str) -> (String, Vec<Marker>) {
+        if self.passages.is_none() {
+            return (text.to_owned(), Vec::new());
+        }
         let mut out = String::with_capacity(text.len() + self.held.len());
         let mut markers = Vec::new();
         for character in text.chars() {
@@ -86,7 +96,7 @@ impl MarkerFilter {
 
     fn close(&mut self, out: &mut String, markers: &mut Vec<Marker>) {
         let index = self.digits().and_then(|digits| digits.parse().ok()).unwrap_or(0);
-        if (1..=self.passages).contains(&index) {
+        if (1..=self.passages.unwrap_or(0)).contains(&index) {
             self.held.push(']');
             let spaces = usize::from(self.held.starts_with(' '));
             let start = self.passed + spaces;
@@ -151,6 +161,14 @@ mod tests {
     #[test]
     fn without_passages_no_marker_survives() {
         check(0, "So it is [1], [0] and [0001].", "So it is, and.", &[]);
+    }
+
+    #[test]
+    fn an_open_filter_changes_nothing() {
+        let mut filter = MarkerFilter::open();
+        let text = " list[0] = [1, 2][1]; {\"a\": [7]} [";
+        let passed: String = text.chars().map(|c| filter.push(&c.to_string()).0).collect();
+        assert_eq!(passed + &filter.finish(), text);
     }
 
     #[test]

@@ -7,14 +7,20 @@
 
 mod abandoned;
 mod answer;
+mod approval;
+mod aside;
 mod asked;
 mod begin;
+pub mod brought;
 mod budget;
 mod citations;
 mod complete;
+pub mod decide;
 mod ending;
 mod events;
+mod finish;
 mod follow;
+mod history;
 pub mod http;
 mod lease;
 mod markers;
@@ -22,27 +28,35 @@ pub mod models;
 mod path;
 mod prompt;
 mod queries;
+mod question;
 pub mod regenerate;
+mod respond;
 mod retrieve;
 mod rounds;
 mod routing;
 mod signals;
 mod stop;
 pub mod stream;
+pub mod summary;
+pub mod titles;
 mod turn;
 
 use uuid::Uuid;
 
 pub use answer::{has_words, model_name};
-pub use complete::{Answering, Piece, Question, complete};
+pub use complete::{Answering, Piece, complete};
+pub use follow::{Follower, failure};
 use path::Follows;
+pub use respond::made_before;
 
 use crate::auth::CurrentUser;
 use crate::db::CoreDb;
 use crate::error::Result;
+use crate::persona::Pair;
 use crate::state::AppState;
 use crate::web::live::Reader;
 
+pub use question::Question;
 pub use signals::listen;
 
 /// Rows one run of a schedule touches at most.
@@ -53,9 +67,11 @@ pub async fn ask(state: &AppState, user: &CurrentUser, question: String) -> Resu
     let sent = begin::Sent {
         answer_id: Uuid::now_v7(),
         conversation_id: None,
+        pair: Pair::default(),
         content: question,
         ui_context: None,
         follows: Follows::Active,
+        can_ask: false,
     };
     Ok(begin::begin(state, user, sent).await?.events)
 }

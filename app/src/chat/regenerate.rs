@@ -8,7 +8,7 @@ use entity::ids::{MessageId, UserId};
 use uuid::Uuid;
 
 use super::begin;
-use super::http::{SendAnswer, respond};
+use super::respond::{SendAnswer, respond, wants_json};
 use crate::auth::CurrentUser;
 use crate::conversation;
 use crate::error::{Error, Result};
@@ -31,9 +31,10 @@ pub async fn regenerate(
     headers: HeaderMap,
     Path(id): Path<Uuid>,
 ) -> Result<Response> {
+    let can_ask = !wants_json(&headers);
     let begun = async {
         let question = question_of(&state, user.id, MessageId(id)).await?;
-        begin::begin_again(&state, &user, question, attempt.id).await
+        begin::begin_again(&state, &user, question, attempt.id, can_ask).await
     };
     Box::pin(respond(&state, &user, &headers, attempt, begun)).await
 }

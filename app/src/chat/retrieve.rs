@@ -10,6 +10,7 @@ use crate::error::{Context, Error, Result};
 use crate::knowledge::Passage;
 use crate::llm::ModelError;
 use crate::memory::Recollection;
+use crate::persona::Pair;
 use crate::state::AppState;
 
 /// What was found in time.
@@ -29,10 +30,10 @@ impl Retrieved {
         self.passages.is_empty() && self.memories.is_empty()
     }
 
-    /// Says what the answer rests on, and what is missing.
+    /// Says what the answer rests on, for which pair, and what is missing.
     /// `prompt_tokens` is about what the model is asked with, if one is: should this
     /// process die, the ledger knows it from here.
-    pub(super) fn announce(&self, log: &mut TurnLog, prompt_tokens: Option<u32>) {
+    pub(super) fn announce(&self, log: &mut TurnLog, pair: Pair, prompt_tokens: Option<u32>) {
         let documents: Vec<Value> = self
             .passages
             .iter()
@@ -54,6 +55,12 @@ impl Retrieved {
             .map(|memory| json!({ "id": memory.id, "content": memory.content, "similarity": memory.similarity }))
             .collect();
         let mut context = json!({ "documents": documents, "memories": memories });
+        if let Some(id) = pair.character_id {
+            context["character_id"] = json!(id);
+        }
+        if let Some(id) = pair.persona_id {
+            context["persona_id"] = json!(id);
+        }
         if let Some(tokens) = prompt_tokens {
             context["prompt_tokens"] = json!(tokens);
         }
@@ -107,12 +114,13 @@ pub(super) fn ask(state: &AppState, user: UserId, question: &str, wanted: Wanted
 pub(super) async fn retrieve(
     state: &AppState,
     user: &CurrentUser,
+    pair: Pair,
     asked: Asked,
     wanted: Wanted,
 ) -> Retrieved {
     let Some(asked) = asked else { return Retrieved::default() };
     let deadline = state.settings.chat.retrieval_deadline();
-    match tokio::time::timeout(deadline, search(state, user, asked, wanted)).await {
+    match tokio::time::timeout(deadline, search(state, user, pair, asked, wanted)).await {
         Ok(Ok(retrieved)) => retrieved,
         Ok(Err(error)) => {
             tracing::warn!(%error, "answering without retrieval");
@@ -128,6 +136,7 @@ pub(super) async fn retrieve(
 async fn search(
     state: &AppState,
     user: &CurrentUser,
+    pair: Pair,
     asked: AbortOnDropHandle<Result<Vec<f32>, ModelError>>,
     wanted: Wanted,
 ) -> Result<Retrieved> {
@@ -137,7 +146,7 @@ async fn search(
     let audience = user.audience();
     let (passages, memories) = tokio::join!(
         knowledge(state, &audience, &vector, wanted.passages),
-        recall(state, &audience, &vector, wanted.memories),
+        recall(state, &audience, pair, &vector, wanted.memories),
     );
     let missing = (passages.is_err() || memories.is_err()).then_some("retrieval_unavailable");
     for error in [passages.as_ref().err(), memories.as_ref().err()].into_iter().flatten() {
@@ -161,11 +170,12 @@ async fn knowledge(
 async fn recall(
     state: &AppState,
     audience: &crate::auth::Audience,
+    pair: Pair,
     vector: &[f32],
     limit: u64,
 ) -> Result<Vec<Recollection>> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    crate::memory::recall(state, audience, vector, limit).await
+    crate::memory::recall(state, audience, pair, vector, limit).await
 }

@@ -5,6 +5,7 @@
 //! model's calls and the results follow it as messages of their own kinds. After
 //! the last round the model is asked without tools, so that it comes to an end.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -12,13 +13,16 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
 
 use super::answer::{self, ANSWER_BYTES_MAX};
+use super::approval::{self, REQUIRED, Waiting};
+use super::brought;
 use super::events::{TurnLog, lease_lost};
 use super::markers::MarkerFilter;
 use super::turn::{Draft, Turn};
+use crate::auth::Grants;
 use crate::error::{Error, Result};
 use crate::knowledge::Passage;
-use crate::llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, ModelError, ToolCall};
-use crate::tools::{self, Caller, Report};
+use crate::llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Cut, ModelError, ToolCall};
+use crate::tools::{self, Caller, ExternalTools, InTurn, Report, Verdict};
 
 /// An answer in the making.
 pub(super) struct Rounds<'a> {
@@ -31,6 +35,8 @@ pub(super) struct Rounds<'a> {
     /// Characters that results may still have.
     characters_left: usize,
     records: Vec<Value>,
+    /// Ids of the calls so far.
+    called: HashSet<String>,
 }
 
 /// What the model said in one round.
@@ -38,8 +44,8 @@ pub(super) struct Rounds<'a> {
 struct Said {
     text: String,
     calls: Vec<ToolCall>,
-    /// It was stopped.
-    is_cut: bool,
+    /// It was ended early.
+    cut: Option<Cut>,
 }
 
 impl<'a> Rounds<'a> {
@@ -49,18 +55,37 @@ impl<'a> Rounds<'a> {
         request: ChatRequest,
         passages: Vec<Passage>,
         has_foreign_text: bool,
+        external: ExternalTools,
     ) -> Self {
         let caller = Caller {
             state: turn.state.clone(),
             user: turn.user.clone(),
-            conversation_id: turn.conversation_id,
-            user_message_id: turn.user_message_id,
-            said: Arc::from(turn.question.as_str()),
-            has_foreign_text,
+            grants: Grants::Person,
+            pair: turn.cast.pair,
+            turn: Some(InTurn {
+                conversation_id: turn.conversation_id,
+                generation: turn.generation,
+                user_message_id: turn.user_message_id,
+                said: Arc::from(turn.question.as_str()),
+                has_foreign_text,
+                external,
+            }),
         };
-        let filter = MarkerFilter::new(passages.len());
+        let filter = match &turn.brought {
+            Some(brought) => brought.question.filter(passages.len()),
+            None => MarkerFilter::new(passages.len()),
+        };
         let characters_left = turn.state.settings.tools.turn_characters;
-        Self { turn, request, caller, passages, filter, characters_left, records: Vec::new() }
+        Self {
+            turn,
+            request,
+            caller,
+            passages,
+            filter,
+            characters_left,
+            records: Vec::new(),
+            called: HashSet::new(),
+        }
     }
 
     /// Reads the answer that has begun, and runs rounds of tools until it ends.
@@ -72,7 +97,10 @@ impl<'a> Rounds<'a> {
     ) -> Result<()> {
         for round in 1.. {
             let said = self.follow(log, draft, stream).await?;
-            if said.calls.is_empty() || said.is_cut || self.request.tools.is_empty() {
+            if said.calls.is_empty() || said.cut.is_some() || self.request.tools.is_empty() {
+                if self.turn.brought.is_some() {
+                    return brought::ended(self.turn, log, draft, said.calls, said.cut).await;
+                }
                 break;
             }
             self.call(log, said).await?;
@@ -120,11 +148,16 @@ impl<'a> Rounds<'a> {
                     said.text.push_str(&text);
                     if draft.text.len() > ANSWER_BYTES_MAX {
                         log.event("info", json!({ "code": "answer_too_long" }));
-                        said.is_cut = true;
+                        said.cut = Some(Cut::Length);
                         break;
                     }
                 }
                 Some(Ok(ChatDelta::Usage(usage))) => draft.counted(usage),
+                Some(Ok(ChatDelta::Cut(cut))) => {
+                    self.release(log, draft);
+                    log.event("info", json!({ "code": "answer_cut", "reason": cut.name() }));
+                    said.cut = Some(cut);
+                }
                 Some(Ok(ChatDelta::ToolCalls(calls))) => {
                     draft.call.iter_mut().for_each(|call| call.called(&calls));
                     said.calls = calls;
@@ -152,21 +185,42 @@ impl<'a> Rounds<'a> {
     }
 
     /// Runs the calls of a round and puts them with their results into the request.
-    async fn call(&mut self, log: &mut TurnLog, said: Said) -> Result<()> {
+    async fn call(&mut self, log: &mut TurnLog, mut said: Said) -> Result<()> {
+        approval::name_apart(&mut self.called, &mut said.calls);
+        let waiting = Waiting::of(self.turn, &self.caller, &said.calls);
+        let is_waiting = waiting.note(self.turn).await?;
         for call in &said.calls {
-            let arguments = tools::shown_arguments(call);
-            log.event("tool_call", json!({ "id": call.id, "name": call.name, "arguments": arguments }));
+            self.announce(log, call, &waiting);
         }
         self.request.messages.push(ChatMessage::calling(said.text, said.calls.clone()));
-        let (sent, reports) =
-            tokio::join!(log.flush(), tools::run(&self.caller, said.calls, self.characters_left));
+        if is_waiting {
+            log.flush().await?;
+        }
+        let verdicts = waiting.verdicts(self.turn).await?;
+        let run = tools::run(&self.caller, said.calls, &verdicts, self.characters_left);
+        let (sent, reports) = tokio::join!(log.flush(), run);
         sent?;
         for report in reports {
             self.take(log, report);
         }
         self.filter.know(self.passages.len());
-        self.caller.has_foreign_text = true;
+        if let Some(turn) = &mut self.caller.turn {
+            turn.has_foreign_text = true;
+        }
         Ok(())
+    }
+
+    /// Shows a call, and whether it waits for the user.
+    fn announce(&self, log: &mut TurnLog, call: &ToolCall, waiting: &Waiting) {
+        let arguments = tools::shown_arguments(call);
+        let mut shown = json!({ "id": call.id, "name": call.name, "arguments": arguments });
+        if let Some(standing) = waiting.calls.get(&call.id) {
+            shown["approval"] = json!(standing);
+            if *standing == REQUIRED {
+                shown["expires_in_s"] = json!(self.turn.state.settings.tools.approval_timeout_s);
+            }
+        }
+        log.event("tool_call", shown);
     }
 
     fn take(&mut self, log: &mut TurnLog, mut report: Report) {
@@ -180,6 +234,7 @@ impl<'a> Rounds<'a> {
                 "ok": report.is_ok(),
                 "duration_ms": report.duration_ms,
                 "truncated": report.truncated,
+                "approval": report.approval.map(Verdict::name),
             }),
         );
         if let Some(notice) = report.notice() {

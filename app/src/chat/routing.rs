@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use super::asked::Asked;
 use super::events::TurnLog;
+use super::question::Question;
 use super::turn::{Draft, Turn};
 use super::{answer, prompt};
 use crate::db::CoreTx;
 use crate::error::Result;
-use crate::llm::{ChatModel, ChatRequest, ChatStream, ModelError};
+use crate::llm::{ChatModel, ChatRequest, ChatStream, Counter, ModelError};
+use crate::persona::Cast;
 use crate::state::AppState;
-use crate::usage::{self, Limits, Wants};
+use crate::usage::{self, Limits, Unstored, Wants};
 
 /// What was decided before the turn.
 #[derive(Clone, Debug)]
@@ -22,26 +24,69 @@ pub(super) struct Route {
     limits: Limits,
     /// What the first prompt and its answer may take.
     wants: Wants,
+    /// Counts the tokens of that model.
+    pub(super) counter: Counter,
 }
 
 impl Route {
-    /// The route of a question, where this model was chosen, or none.
+    /// The route of a question to somebody, where this model was chosen, or none:
+    /// then the character's speaks, if it has one.
     pub(super) fn of(
         state: &AppState,
         limits: Limits,
         chosen: Option<String>,
+        cast: &Cast,
         question: &str,
         has_history: bool,
     ) -> Self {
-        let model = answer::model_name(state, chosen);
-        let wants = if state.models.chat.is_some() {
-            let fixed = prompt::fixed_tokens(&state.settings, question);
-            wants(state, &model, usage::prompt_tokens(&state.settings, fixed, has_history))
-        } else {
+        let spoken = cast.character.as_ref().and_then(|character| character.model.clone());
+        let model = answer::model_name(state, chosen.or(spoken));
+        if state.models.chat.is_none() {
             // Quotes take no token of any model.
-            Wants::default()
+            return Self { model, limits, wants: Wants::default(), counter: Counter::default() };
+        }
+        let counter = Counter::of(&model);
+        let fixed = prompt::fixed_tokens(&state.settings, counter, cast, question);
+        let wants = wants(state, &model, usage::prompt_tokens(&state.settings, fixed, has_history));
+        Self { model, limits, wants, counter }
+    }
+
+    /// The route of a client's own messages.
+    pub(super) fn brought(state: &AppState, limits: Limits, question: &Question) -> Self {
+        let model = answer::model_name(state, Some(question.model.clone()));
+        let wants = match &state.models.chat {
+            None => Wants::default(),
+            Some(_) => wants(state, &model, question.prompt_tokens(state)),
         };
-        Self { model, limits, wants }
+        let counter = Counter::of(&model);
+        Self { model, limits, wants, counter }
+    }
+
+    /// The same for an answer that is not stored: what it may take is reserved.
+    pub(super) async fn unstored(
+        state: &AppState,
+        user: UserId,
+        question: &Question,
+    ) -> Result<(Self, Unstored)> {
+        let route = Self::brought(state, Limits::default(), question);
+        let (account, limits) = Unstored::reserve(state, user, route.wants).await?;
+        Ok((Self { limits, ..route }, account))
+    }
+
+    /// The request of an answer that is not stored.
+    pub(super) fn ask(&self, state: &AppState, account: &mut Unstored, request: ChatRequest) -> ChatRequest {
+        if state.models.chat.is_none() {
+            return request;
+        }
+        let call = account.ask(&self.model, self.counter, &request);
+        let most = state.settings.quota.answer_tokens;
+        let reserved = self.limits.takes_tokens().then(|| call.answer_tokens(self.reserved(), most));
+        let answer_tokens = least(request.answer_tokens, reserved);
+        ChatRequest { model: Some(self.model.clone()), answer_tokens, ..request }
+    }
+
+    fn reserved(&self) -> u32 {
+        u32::try_from(self.wants.tokens).unwrap_or(u32::MAX)
     }
 
     /// Reserves what the turn may take, in the transaction that stores it.
@@ -56,9 +101,9 @@ impl Route {
             return request;
         }
         let (user, message, model) = (turn.user.id, turn.assistant_message_id, self.model.clone());
-        let asked = Asked::of(state, user, message, model.clone(), &request);
-        let reserved = u32::try_from(self.wants.tokens).unwrap_or(u32::MAX);
-        let answer_tokens = self.limits.takes_tokens().then(|| asked.answer_tokens(reserved));
+        let asked = Asked::of(state, user, message, model.clone(), self.counter, &request);
+        let reserved = self.limits.takes_tokens().then(|| asked.answer_tokens(self.reserved()));
+        let answer_tokens = least(request.answer_tokens, reserved);
         *call = Some(asked);
         ChatRequest { model: Some(model), answer_tokens, ..request }
     }
@@ -83,6 +128,11 @@ impl Route {
         let (user, answer) = (turn.user.id, turn.assistant_message_id);
         usage::reserve_more(&state.core, &self.limits, user, answer, wants).await
     }
+}
+
+/// The client's limit of an answer, or what its quota leaves.
+fn least(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    [one, other].into_iter().flatten().min()
 }
 
 /// What a prompt of this many tokens and its longest answer may take.

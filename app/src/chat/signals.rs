@@ -36,12 +36,13 @@ pub fn listen(state: &AppState, listener: &mut Listener) {
     });
 }
 
-/// `cancel <message>` or `follow <message>`; every process hears it, one writes the turn.
+/// `cancel <message>`, `decide <message>` or `follow <message>`; every process hears it, one writes the turn.
 fn obey(live: &LiveLogs, words: &str) {
     let Some((deed, id)) = words.split_once(' ') else { return };
     let Some(signals) = Uuid::parse_str(id).ok().and_then(|id| live.signals(id)) else { return };
     match deed {
         "cancel" => signals.stop(Stop::Cancelled),
+        "decide" => signals.decide(),
         "follow" => signals.watch(),
         _ => {}
     }

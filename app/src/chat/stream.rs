@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{follow, http, stop};
+use super::{follow, respond, stop};
 use crate::auth::{self, CurrentUser};
 use crate::conversation::{self, MessageView};
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ pub async fn attach(
 ) -> Result<Response> {
     let after = last_event_id(&headers)?.or(query.starting_after).unwrap_or(0);
     require_answer(&state, user.id, MessageId(id)).await?;
-    Ok(http::stream(&state, follow::follow(&state, user.id, MessageId(id), after).await?))
+    Ok(respond::stream(&state, follow::follow(&state, user.id, MessageId(id), after).await?))
 }
 
 /// What a client had when it was cut; browsers send it on their own.

@@ -1,11 +1,10 @@
 //! One turn, from the stored question to the stored answer.
 
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use entity::core::message::Role;
+use entity::core::message::{self, Role};
 use entity::ids::{ConversationId, MessageId};
 use futures::FutureExt;
 use serde_json::json;
@@ -13,26 +12,29 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::answer::{self, Mode};
-use super::asked::{Asked as Call, ledger};
-use super::ending::{End, Ending};
-use super::events::{TurnLog, lease_lost};
+use super::asked::Asked as Call;
+use super::brought::{self, Brought};
+use super::ending::End;
+use super::events::TurnLog;
+use super::finish::finish;
 use super::markers::Marker;
-use super::retrieve::{self, Asked, Wanted};
+use super::prompt::Built;
+use super::retrieve::{self, Asked};
 use super::rounds::Rounds;
 use super::routing::Route;
 use super::stop::unless_stopped;
-use super::{abandoned, citations, ending, lease, path, prompt, queries};
+use super::{aside, citations, lease, prompt, summary};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
-use crate::db::journal::Append;
 use crate::error::{CanFail, Error, Result};
 use crate::knowledge::Passage;
 use crate::llm::Usage;
 use crate::memory::Said;
+use crate::persona::Cast;
 use crate::state::AppState;
-use crate::tools;
+use crate::tools::{self, ExternalTools};
 use crate::web::live::Writer;
-use crate::web::signals::{Signals, Stop};
+use crate::web::signals::Signals;
 
 /// Earlier messages that are looked at; the token budget decides how many go in.
 const HISTORY_MESSAGES: u64 = 100;
@@ -42,10 +44,19 @@ const HISTORY_MESSAGES: u64 = 100;
 pub(super) struct Turn {
     pub(super) state: AppState,
     pub(super) user: CurrentUser,
+    pub(super) cast: Cast,
     pub(super) conversation_id: ConversationId,
+    /// Which conversation of that id.
+    pub(super) generation: i64,
     pub(super) user_message_id: MessageId,
     pub(super) assistant_message_id: MessageId,
     pub(super) question: String,
+    /// Whoever follows can be asked to approve calls of tools.
+    pub(super) can_ask: bool,
+    /// What the client of another API asks instead.
+    pub(super) brought: Option<Brought>,
+    /// Its conversation had no title when it began.
+    pub(super) is_untitled: bool,
     pub(super) lease_owner: Uuid,
     pub(super) route: Route,
     pub(super) started_at: Instant,
@@ -57,13 +68,15 @@ pub(super) struct Turn {
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) text: String,
-    citations: Vec<CitationView>,
+    pub(super) citations: Vec<CitationView>,
     /// As the provider counted, all rounds together.
     pub(super) usage: Option<Usage>,
     /// The model that was asked, if one was.
     pub(super) call: Option<Call>,
-    first_token_ms: Option<i32>,
-    memories: Vec<Uuid>,
+    pub(super) first_token_ms: Option<i32>,
+    pub(super) memories: Vec<Uuid>,
+    /// A summary is to tell of what was said up to here.
+    pub(super) fallen: Option<MessageId>,
 }
 
 /// Runs the turn to its end, under its lease.
@@ -83,7 +96,7 @@ async fn write(turn: &Turn, asked: Asked, mut log: TurnLog, signals: &Signals) {
     let mut draft = Draft::default();
     let flushing = log.flushing();
     // A panic is a failure of this turn, and its client hears of it at once.
-    let work = AssertUnwindSafe(Box::pin(produce(turn, asked, &mut log, &mut draft))).catch_unwind();
+    let work = AssertUnwindSafe(produce(turn, asked, &mut log, &mut draft).boxed()).catch_unwind();
     let end = match unless_stopped(work, signals, &flushing).await {
         Ok(Ok(Ok(()))) => End::Complete,
         Ok(Ok(Err(error))) => End::Failed(error),
@@ -93,9 +106,15 @@ async fn write(turn: &Turn, asked: Asked, mut log: TurnLog, signals: &Signals) {
     if let End::Failed(error) = &end {
         tracing::warn!(%error, message.id = %turn.assistant_message_id, "the turn failed");
     }
-    finish(turn, &mut log, draft, &end)
-        .await
-        .can_fail("its lease will run out and the turn be marked interrupted");
+    let fallen = draft.fallen;
+    let finished = finish(turn, &mut log, draft, &end).boxed().await;
+    let is_complete = finished.is_ok() && matches!(end, End::Complete);
+    finished.can_fail("its lease will run out and the turn be marked interrupted");
+    // From here on the log in core answers, and nothing waits for what comes after.
+    drop(log);
+    if is_complete {
+        aside::queue(turn, fallen).await.can_fail("the next turn asks again");
+    }
     turn.state.metrics.turn_ended(end.name(), turn.started_at.elapsed());
 }
 
@@ -111,32 +130,52 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
         }),
     );
     log.event("start", json!({ "mode": Mode::of(state).name(), "model": turn.route.model }));
-    let forgotten = forget(turn, log).await;
+    let forgotten = if turn.brought.is_none() { forget(turn, log).await } else { None };
     // Whoever waits for the first word waits for no write that can go on beside the work.
-    let (sent, mut retrieved, remembered, history) = tokio::join!(
+    let (sent, mut retrieved, remembered, history, summary, external) = tokio::join!(
         log.flush(),
-        retrieve::retrieve(state, &turn.user, asked, Wanted::of(state)),
+        retrieve::retrieve(state, &turn.user, turn.cast.pair, asked, brought::wanted(turn)),
         remember(turn),
-        path::history(&state.core, turn.user_message_id, HISTORY_MESSAGES),
+        brought::history(turn, HISTORY_MESSAGES),
+        summary::of(turn),
+        offered(turn),
     );
     sent?;
-    let mut history = history?;
+    let (mut history, summary) = (history?, summary?);
     history.reverse();
-    // Earlier answers may repeat what documents said.
-    let has_foreign_text =
-        !retrieved.is_empty() || history.iter().any(|message| message.role == Role::Assistant);
-    let request = prompt::build(state, &turn.question, &history, &mut retrieved, forgotten.as_deref());
+    // Earlier answers may repeat what documents said, a file can say anything,
+    // and who wrote a character is not known.
+    let is_foreign = |message: &message::Model| message.imported || message.role == Role::Assistant;
+    let has_foreign_text = !retrieved.is_empty()
+        || !turn.cast.pair.is_empty()
+        || summary.is_some()
+        || history.iter().any(is_foreign);
+    let past = summary::past(state, &history, summary.as_ref());
+    let note = forgotten.as_deref();
+    let built = match &turn.brought {
+        Some(brought) => Built { request: brought.question.request(&retrieved), fallen: None },
+        None => prompt::build(turn, past, &mut retrieved, note, &external),
+    };
     drop(history);
-    let request = turn.route.request(turn, &mut draft.call, request);
+    draft.fallen = built.fallen;
+    let request = turn.route.request(turn, &mut draft.call, built.request);
     draft.memories = retrieved.memories.iter().map(|memory| memory.id.0).collect();
-    retrieved.announce(log, draft.call.as_ref().map(Call::prompt_tokens));
+    retrieved.announce(log, turn.cast.pair, draft.call.as_ref().map(Call::prompt_tokens));
     announce(log, remembered.as_ref());
     let fact = remembered.as_ref().and_then(|saved| saved.id.map(|_| saved.fact.as_str()));
     let (sent, stream) =
         tokio::join!(log.flush(), answer::start(state, request.clone(), &turn.question, &retrieved, fact));
     sent?;
     let stream = stream?.announced(log, draft.call.as_mut());
-    Rounds::new(turn, request, retrieved.passages, has_foreign_text).run(log, draft, stream).await
+    Rounds::new(turn, request, retrieved.passages, has_foreign_text, external).run(log, draft, stream).await
+}
+
+/// Tools of external servers; a client of another API brings its own.
+async fn offered(turn: &Turn) -> ExternalTools {
+    if turn.brought.is_some() {
+        return ExternalTools::default();
+    }
+    tools::external::offered(&turn.state).await
 }
 
 /// Deletes the memories that an earlier answer asked about, if this message
@@ -198,9 +237,13 @@ struct Remembered {
 
 /// An explicit "remember that ..." in the user's own words is stored.
 async fn remember(turn: &Turn) -> Option<Remembered> {
-    let fact = crate::memory::remember_request(&turn.question)?;
-    let said_in = Said { conversation_id: turn.conversation_id, message_id: turn.user_message_id };
-    let saved = crate::memory::remember(&turn.state, &turn.user, &fact, said_in);
+    let fact = crate::memory::remember_request(brought::told(turn))?;
+    let said_in = Said {
+        conversation_id: turn.conversation_id,
+        generation: turn.generation,
+        message_id: turn.user_message_id,
+    };
+    let saved = crate::memory::remember(&turn.state, &turn.user, turn.cast.pair, &fact, said_in);
     let deadline = turn.state.settings.chat.retrieval_deadline();
     let saved = tokio::time::timeout(deadline, saved).await.ok();
     if let Some(Err(error)) = &saved {
@@ -220,62 +263,6 @@ fn announce(log: &mut TurnLog, remembered: Option<&Remembered>) {
     }
 }
 
-/// Stores text, citations and the last events in one transaction, then sends the events.
-async fn finish(turn: &Turn, log: &mut TurnLog, mut draft: Draft, end: &End) -> Result<()> {
-    let latency_ms = elapsed_ms(turn.started_at);
-    let mut done = json!({ "content": draft.text, "usage": draft.usage, "latency_ms": latency_ms });
-    match end {
-        End::Complete => log.event("done", done),
-        End::Failed(error) => log.event("error", ending::problem_of(error)),
-        End::Stopped(Stop::Cancelled) => {
-            done["cancelled"] = json!(true);
-            log.event("done", done);
-        }
-        End::Stopped(Stop::Shutdown) => log.event("error", abandoned::interruption()),
-    }
-    let settling = ledger(turn, draft.call.as_mut(), end.status());
-    let ending = Ending {
-        status: end.status(),
-        content: &draft.text,
-        mode: Mode::of(&turn.state).name(),
-        model: draft.call.as_ref().map_or(&turn.route.model, |call| &call.model),
-        memories: json!(draft.memories),
-        usage: draft.usage,
-        first_token_ms: draft.first_token_ms,
-        latency_ms,
-        error: end.problem(),
-        settling,
-    };
-    let entries = log.take();
-    let gone = store(turn, &log.lines(&entries), &ending, &draft.citations).await?;
-    draft.call.iter_mut().for_each(Call::is_settled);
-    log.send(&turn.state.core, entries).await;
-    citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
-    Ok(())
-}
-
-/// Which of the cited sources were deleted since the question. Most answers
-/// cite nothing, and are stored by one statement.
-async fn store(
-    turn: &Turn,
-    last: &Append,
-    ending: &Ending<'_>,
-    cited: &[CitationView],
-) -> Result<HashSet<Uuid>> {
-    let core = &turn.state.core;
-    if cited.is_empty() {
-        let held = queries::finish(core, last, ending).await?;
-        return if held { Ok(HashSet::new()) } else { Err(lease_lost()) };
-    }
-    let tx = core.begin().await?;
-    if !queries::finish(&tx, last, ending).await? {
-        return Err(lease_lost());
-    }
-    let gone = citations::store(&tx, turn, cited).await?;
-    tx.commit().await?;
-    Ok(gone)
-}
-
-fn elapsed_ms(since: Instant) -> i32 {
+pub(super) fn elapsed_ms(since: Instant) -> i32 {
     i32::try_from(since.elapsed().as_millis()).unwrap_or(i32::MAX)
 }

@@ -230,6 +230,10 @@ pub struct Chat {
     pub document_floor_tokens: usize,
     /// Most of earlier turns; 0 is none.
     pub history_tokens: usize,
+    /// Whether earlier turns that fall out are summarised by the model.
+    pub summary: bool,
+    /// Longest summary.
+    pub summary_tokens: usize,
     /// Longest user message.
     pub message_characters: usize,
     /// Longest wait of a JSON-mode send.

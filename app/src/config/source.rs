@@ -33,6 +33,8 @@ const PLAIN: &[(&str, &str)] = &[
     ("EMBEDDING_PROVIDER", "models.embedding_provider"),
     ("EMBEDDING_MODEL", "models.embedding_model"),
     ("EMBEDDING_DIMENSIONS", "models.embedding_dimensions"),
+    ("EXTERNAL_MCP", "tools.external_mcp"),
+    ("EXTERNAL_MCP_HOSTS", "tools.external_mcp_hosts"),
     ("WORKERS", "jobs.workers"),
     ("LOG_LEVEL", "telemetry.log_level"),
     ("LOG_FORMAT", "telemetry.log_format"),
@@ -46,8 +48,13 @@ const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPE
 const ADDRESSES: &[&str] = &["OPENAI_BASE_URL", "TANDEM__MODELS__OPENAI_BASE_URL"];
 
 /// Keys that hold a comma-separated list when they come from the environment.
-const LISTS: &[&str] =
-    &["http.cors_origins", "http.trusted_proxies", "models.chat_models", "models.local_servers"];
+const LISTS: &[&str] = &[
+    "http.cors_origins",
+    "http.trusted_proxies",
+    "models.chat_models",
+    "models.local_servers",
+    "tools.external_mcp_hosts",
+];
 
 pub(super) fn read(env: &Env) -> Result<Settings> {
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));

@@ -18,6 +18,12 @@ pub struct Tools {
     pub result_characters: usize,
     /// Longest results of a turn together.
     pub turn_characters: usize,
+    /// How long a call that reaches outside waits for the user's approval.
+    pub approval_timeout_s: u64,
+    /// Whether administrators may add external MCP servers.
+    pub external_mcp: bool,
+    /// The hosts such servers may be on, `host` or `host:port`.
+    pub external_mcp_hosts: Vec<String>,
     /// A SearXNG-compatible search; unset: the web is not searched.
     pub web_search_url: Option<url::Url>,
 }
@@ -27,15 +33,21 @@ impl Tools {
     pub fn call_timeout(&self) -> Duration {
         Duration::from_millis(self.call_timeout_ms)
     }
+
+    /// How long a call waits for its approval.
+    pub fn approval_timeout(&self) -> Duration {
+        Duration::from_secs(self.approval_timeout_s)
+    }
 }
 
 /// Key, value and allowed range of every number.
-pub(super) fn ranges(tools: &Tools) -> [(&'static str, u64, u64, u64); 5] {
+pub(super) fn ranges(tools: &Tools) -> [(&'static str, u64, u64, u64); 6] {
     [
         ("tools.rounds", u64::from(tools.rounds), 0, 20),
         ("tools.call_timeout_ms", tools.call_timeout_ms, 10, 600_000),
         ("tools.parallel", tools.parallel as u64, 1, 16),
         ("tools.result_characters", tools.result_characters as u64, 500, 1_000_000),
+        ("tools.approval_timeout_s", tools.approval_timeout_s, 1, 600),
         ("tools.turn_characters", tools.turn_characters as u64, 500, 10_000_000),
     ]
 }

@@ -17,7 +17,7 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 
 fn ranges(settings: &Settings) -> Result<()> {
     let Settings { database, auth, models, knowledge, chat, jobs, http, memory, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 31] = [
+    let checks: [(&str, u64, u64, u64); 32] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
         ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
@@ -44,6 +44,7 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("chat.memory_floor_tokens", chat.memory_floor_tokens as u64, 0, 100_000),
         ("chat.document_percent", chat.document_percent as u64, 0, 100),
         ("chat.document_floor_tokens", chat.document_floor_tokens as u64, 0, 100_000),
+        ("chat.summary_tokens", chat.summary_tokens as u64, 20, 10_000),
         ("chat.heartbeat_s", chat.heartbeat_s, 1, 300),
         ("chat.lease_s", chat.lease_s, 3, 3600),
         ("jobs.workers", jobs.workers as u64, 0, 256),

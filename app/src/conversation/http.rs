@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use entity::ids::{ConversationId, MessageId};
+use entity::ids::{CharacterId, ConversationId, MessageId, PersonaId};
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -10,10 +10,13 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::path::{self, Which};
-use super::{ConversationView, ListedMessage, metadata, model, queries, write};
+use super::write::{Changes, New};
+use super::{ConversationView, ListedMessage, metadata, queries, write};
 use crate::auth::{Change, CurrentUser};
 use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
+use crate::llm::catalogue;
+use crate::persona::Pair;
 use crate::state::AppState;
 use crate::web::{self, Cursor, Json, Page, PageQuery, Path, Problems, Query, page, text};
 
@@ -29,6 +32,12 @@ pub struct CreateConversation {
     #[garde(length(chars, min = 1, max = 200))]
     #[schema(min_length = 1, max_length = 200)]
     pub model: Option<String>,
+    /// Whom it is with: a character of `/characters`.
+    #[garde(skip)]
+    pub character_id: Option<Uuid>,
+    /// Who the user is in it: a persona of `/personas`.
+    #[garde(skip)]
+    pub persona_id: Option<Uuid>,
     /// Free, at most 16,384 bytes of JSON.
     #[garde(inner(custom(metadata::is_storable)))]
     #[schema(value_type = Option<Object>)]
@@ -54,6 +63,16 @@ pub struct ChangeConversation {
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
     pub model: Change<String>,
+    /// Whom it is with; null: nobody. Fixed by the first message.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    pub character_id: Change<Uuid>,
+    /// Who the user is in it; null: nobody. Fixed by the first message.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    pub persona_id: Change<Uuid>,
 }
 
 /// Which messages to list.
@@ -87,12 +106,16 @@ pub async fn create(
     attempt: Attempt,
     Json(request): Json<CreateConversation>,
 ) -> Result<(StatusCode, Json<ConversationView>)> {
-    let metadata = request.metadata.unwrap_or_default();
     if let Some(model) = &request.model {
-        model::choose(&state, model).await?;
+        catalogue::require(&state.models, &state.settings.models, model).await?;
     }
-    let (title, model) = (request.title, request.model);
-    let conversation = write::make(&state.core, attempt, user.id, title, model, metadata).await?;
+    let new = New {
+        title: request.title,
+        model: request.model,
+        pair: Pair::named(request.character_id, request.persona_id),
+        metadata: request.metadata.unwrap_or_default(),
+    };
+    let conversation = write::make(&state.core, attempt, &user, new).await?;
     Ok((StatusCode::CREATED, Json(conversation.into())))
 }
 
@@ -123,7 +146,9 @@ pub async fn read(
 
 /// Change a conversation.
 ///
-/// Its title, its active path, its model, or several of them.
+/// Its title, its active path, its model; and, as long as nothing was said, its
+/// character and its persona. 409 `conversation_begun` for those afterwards: what
+/// was told to one stays with it.
 #[utoipa::path(patch, path = "/chat/conversations/{id}", tag = "chat", params(("id" = Uuid, Path, description = "The conversation")),
     request_body = ChangeConversation, responses((status = 200, body = ConversationView), Problems))]
 pub async fn change(
@@ -132,16 +157,22 @@ pub async fn change(
     Path(id): Path<Uuid>,
     Json(request): Json<ChangeConversation>,
 ) -> Result<Json<ConversationView>> {
-    let active = request.active_message_id.map(MessageId);
-    if request.title.is_none() && active.is_none() && request.model == Change::Keep {
-        return Err(Error::field("title", "give a title, an active_message_id or a model"));
+    let changes = Changes {
+        title: request.title,
+        active: request.active_message_id.map(MessageId),
+        model: request.model,
+        character: request.character_id.map(CharacterId),
+        persona: request.persona_id.map(PersonaId),
+    };
+    if changes.are_none() {
+        let detail = "give a title, an active_message_id, a model, a character_id or a persona_id";
+        return Err(Error::field("title", detail));
     }
     let id = queries::find_owned(&state.core, user.id, ConversationId(id)).await?.id;
-    if let Change::Set(model) = &request.model {
-        model::choose(&state, model).await?;
+    if let Change::Set(model) = &changes.model {
+        catalogue::require(&state.models, &state.settings.models, model).await?;
     }
-    let changes = write::Changes { title: request.title, active, model: request.model };
-    Ok(Json(write::change(&state.core, user.id, id, changes).await?.into()))
+    Ok(Json(write::change(&state.core, &user, id, changes).await?.into()))
 }
 
 /// Delete a conversation.

@@ -3,9 +3,13 @@
 
 use entity::ids::{MemoryId, SourceId, UserId};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use uuid::Uuid;
 
 use crate::db::CoreTx;
 use crate::error::Result;
+
+/// What kind of aggregate a cited source is in the outbox.
+pub const SOURCE: &str = "source";
 
 /// The logs of a user's answers, or of everybody's.
 const LOGS: &str = "e.created_at > now() - interval '25 hours'
@@ -55,6 +59,17 @@ pub async fn forget_memories(core: &CoreTx, user: UserId) -> Result<()> {
           WHERE e.event = $1 AND {LOGS}"
     );
     run(core, sql, "context".into(), Some(user)).await
+}
+
+/// Takes the words of memories out of the logs of answers in which this was the
+/// character or the persona (`end`: `character_id` or `persona_id`): of a user's,
+/// or of everybody's.
+pub async fn forget_bound(core: &CoreTx, user: Option<UserId>, end: &str, id: Uuid) -> Result<()> {
+    let sql = format!(
+        "UPDATE message_events e SET data = jsonb_set(e.data, '{{memories}}', '[]')
+          WHERE e.event = 'context' AND e.data ->> '{end}' = $1 AND {LOGS}"
+    );
+    run(core, sql, id.to_string().into(), user).await
 }
 
 async fn run(core: &CoreTx, sql: String, first: Value, user: Option<UserId>) -> Result<()> {

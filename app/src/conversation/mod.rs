@@ -8,14 +8,18 @@ mod delete;
 pub mod http;
 mod logs;
 mod metadata;
-mod model;
 mod path;
 mod queries;
+pub mod search;
+mod snippet;
+pub mod transfer;
 mod view;
 mod write;
 
-pub use delete::{CONVERSATION_DELETED, delete, is_gone, messages_of};
-pub use logs::{forget_memories, forget_memory, forget_source};
+pub use delete::{
+    CONVERSATION_DELETED, ON_CONVERSATION_DELETED, delete, finish_deletions, is_gone, messages_of,
+};
+pub use logs::{SOURCE, forget_bound, forget_memories, forget_memory, forget_source};
 pub use queries::{find_owned, find_owned_message, message_view};
 pub use view::{CitationView, ConversationView, ListedMessage, MemoryUsed, MessageView};
 pub use write::create;

@@ -18,6 +18,10 @@ pub struct ConversationView {
     pub title: Option<String>,
     /// The model that answers; null: the configured one.
     pub model: Option<String>,
+    /// Whom it is with.
+    pub character_id: Option<Uuid>,
+    /// Who the user is in it.
+    pub persona_id: Option<Uuid>,
     /// Given by the client, or the last `ui_context`.
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
@@ -54,6 +58,8 @@ pub struct MessageView {
     pub tool_calls: Vec<ToolCallView>,
     /// As the provider counted; absent when it did not.
     pub usage: Option<Usage>,
+    /// It comes from a file that was imported.
+    pub imported: bool,
     /// The model that answered.
     pub model: Option<String>,
     /// `model` or `extractive`, for answers.
@@ -78,7 +84,7 @@ pub struct ListedMessage {
 }
 
 /// A marker `[index]` in an answer, and what it points to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CitationView {
     /// The number in the marker.
     pub index: i32,
@@ -89,7 +95,7 @@ pub struct CitationView {
     /// The source's title; empty once the source is deleted.
     pub title: String,
     /// The page of the source on which the passage begins, from 1; for files with pages.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<i32>,
     /// First Unicode code point of the marker in the answer.
     pub start: i32,
@@ -124,6 +130,10 @@ pub struct ToolCallView {
     pub duration_ms: u64,
     /// Whether the model was given a part of the result only.
     pub truncated: bool,
+    /// What the user said of it, if it had to be approved: `approved`, `denied`, `expired` (nothing, in time),
+    /// `unavailable` or `too_long` (the user could not be asked).
+    #[serde(default)]
+    pub approval: Option<String>,
     /// What was found or done: ids, without the words.
     #[schema(value_type = Option<Object>)]
     pub result: Option<serde_json::Value>,
@@ -138,6 +148,8 @@ impl From<conversation::Model> for ConversationView {
             id: row.id.0,
             title: row.title,
             model: row.model,
+            character_id: row.character_id.map(Uuid::from),
+            persona_id: row.persona_id.map(Uuid::from),
             metadata: row.metadata,
             active_message_id: row.active_message_id.map(Uuid::from),
             created_at: row.created_at,
@@ -190,6 +202,7 @@ impl From<(message::Model, Vec<citation::Model>)> for MessageView {
             memories: memories.into_iter().map(|id| MemoryUsed { id }).collect(),
             tool_calls: tool_calls.unwrap_or_default(),
             usage,
+            imported: row.imported,
             model: row.model,
             mode: row.mode,
             latency_ms: row.latency_ms,

@@ -1,63 +1,80 @@
 //! Beginning and changing conversations.
 
-use entity::core::conversation;
-use entity::ids::{ConversationId, MessageId, UserId};
+use entity::core::{conversation, message};
+use entity::ids::{CharacterId, ConversationId, MessageId, PersonaId, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::path;
 use super::queries::{find_owned, owned};
-use crate::auth::Change;
-use crate::db::{CoreConn, CoreDb};
+use crate::auth::{Change, CurrentUser};
+use crate::db::{CoreConn, CoreDb, CoreTx};
 use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
+use crate::persona::{self, Pair};
 
 /// Begins a conversation of the user. The title: 1 to 500 characters, not
-/// blank, without NUL.
+/// blank, without NUL. The pair is [held](crate::persona::hold).
 pub async fn create(
     core: &impl CoreConn,
     user: UserId,
     title: Option<String>,
+    pair: Pair,
 ) -> Result<conversation::Model> {
-    insert(core, ConversationId(Uuid::now_v7()), user, title, None, Map::new()).await
+    let new = New { title, pair, ..New::default() };
+    insert(core, ConversationId(Uuid::now_v7()), user, new).await
+}
+
+/// A conversation to be.
+#[derive(Debug, Default)]
+pub(super) struct New {
+    pub(super) title: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) pair: Pair,
+    pub(super) metadata: Map<String, Value>,
 }
 
 /// The conversation `attempt` is to make: made now, or by an earlier try.
 pub(super) async fn make(
-    core: &impl CoreConn,
+    core: &CoreDb,
     attempt: Attempt,
-    user: UserId,
-    title: Option<String>,
-    model: Option<String>,
-    metadata: Map<String, Value>,
+    user: &CurrentUser,
+    new: New,
 ) -> Result<conversation::Model> {
     let id = ConversationId(attempt.id);
     if !attempt.is_first {
-        match find_owned(core, user, id).await {
+        match find_owned(core, user.id, id).await {
             Err(Error::NotFound(_)) => {}
             found => return found,
         }
     }
-    insert(core, id, user, title, model, metadata).await
+    if new.pair.is_empty() {
+        return insert(core, id, user.id, new).await;
+    }
+    let tx = core.begin().await?;
+    persona::hold(&tx, user, new.pair).await?;
+    let made = insert(&tx, id, user.id, new).await?;
+    tx.commit().await?;
+    Ok(made)
 }
 
 async fn insert(
     core: &impl CoreConn,
     id: ConversationId,
     user: UserId,
-    title: Option<String>,
-    model: Option<String>,
-    metadata: Map<String, Value>,
+    new: New,
 ) -> Result<conversation::Model> {
     let row = conversation::ActiveModel {
         id: Set(id),
         user_id: Set(user),
-        title: Set(title),
-        model: Set(model),
-        metadata: Set(Value::Object(metadata)),
+        title: Set(new.title),
+        model: Set(new.model),
+        character_id: Set(new.pair.character_id),
+        persona_id: Set(new.pair.persona_id),
+        metadata: Set(Value::Object(new.metadata)),
         ..Default::default()
     };
     Ok(conversation::Entity::insert(row).exec_with_returning(core).await?)
@@ -69,26 +86,56 @@ pub(super) struct Changes {
     pub(super) title: Option<String>,
     pub(super) active: Option<MessageId>,
     pub(super) model: Change<String>,
+    pub(super) character: Change<CharacterId>,
+    pub(super) persona: Change<PersonaId>,
 }
 
-/// Changes a conversation of the user.
+impl Changes {
+    /// Nothing is to change.
+    pub(super) fn are_none(&self) -> bool {
+        self.title.is_none()
+            && self.active.is_none()
+            && self.model == Change::Keep
+            && self.character == Change::Keep
+            && self.persona == Change::Keep
+    }
+
+    /// The pair of a conversation that has this one.
+    fn pair(&self, now: Pair) -> Pair {
+        Pair {
+            character_id: self.character.clone().apply(now.character_id),
+            persona_id: self.persona.clone().apply(now.persona_id),
+        }
+    }
+}
+
+/// Changes a conversation of the user. 409 `conversation_begun` for another
+/// pair than the one that has spoken in it: what was told to one stays with it.
 pub(super) async fn change(
     core: &CoreDb,
-    user: UserId,
+    user: &CurrentUser,
     id: ConversationId,
     changes: Changes,
 ) -> Result<conversation::Model> {
     let tx = core.begin().await?;
+    persona::hold(&tx, user, changes.pair(Pair::default())).await?;
     // Locked as a turn locks it: whoever comes later says what is active.
-    conversation::Entity::find()
-        .filter(owned(user, id))
+    let before = conversation::Entity::find()
+        .filter(owned(user.id, id))
         .lock_exclusive()
         .one(&tx)
         .await?
         .ok_or(Error::NotFound("conversation"))?;
     let mut update = conversation::Entity::update_many()
         .col_expr(conversation::Column::UpdatedAt, Expr::cust("now()"))
-        .filter(owned(user, id));
+        .filter(owned(user.id, id));
+    let pair = changes.pair(Pair::of(&before));
+    if pair != Pair::of(&before) {
+        refuse_begun(&tx, id).await?;
+        update = update
+            .col_expr(conversation::Column::CharacterId, Expr::val(pair.character_id.map(Uuid::from)))
+            .col_expr(conversation::Column::PersonaId, Expr::val(pair.persona_id.map(Uuid::from)));
+    }
     if let Some(title) = changes.title {
         update = update.col_expr(conversation::Column::Title, Expr::val(title));
     }
@@ -104,4 +151,13 @@ pub(super) async fn change(
     let row = update.exec_with_returning(&tx).await?.pop().ok_or(Error::NotFound("conversation"))?;
     tx.commit().await?;
     Ok(row)
+}
+
+async fn refuse_begun(tx: &CoreTx, id: ConversationId) -> Result<()> {
+    let said = message::Entity::find().filter(message::Column::ConversationId.eq(id)).one(tx).await?;
+    if said.is_some() {
+        let detail = "character and persona are chosen before the first message; begin another conversation";
+        return Err(Error::conflict("conversation_begun", detail));
+    }
+    Ok(())
 }

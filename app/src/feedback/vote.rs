@@ -6,7 +6,7 @@ use entity::ids::{MessageId, UserId};
 
 use super::queries;
 use crate::auth::require_account;
-use crate::conversation::{self, find_owned_message};
+use crate::conversation::{self, find_owned, find_owned_message};
 use crate::db::{AiTx, Reach};
 use crate::error::{Error, Result};
 use crate::state::AppState;
@@ -28,10 +28,13 @@ pub(super) async fn cast(
     vote: Vote,
 ) -> Result<Model> {
     let message = find_answer(state, user_id, message_id).await?;
+    let conversation = find_owned(&state.core, user_id, message.conversation_id).await?;
+    // An import that was deleted and made again: the deletion is not to take this vote.
+    conversation::finish_deletions(state, conversation.id).await?;
     let transaction = begin(state, user_id).await?;
     // Both may have gone while the message was looked at.
     require_account(&transaction, user_id).await?;
-    if conversation::is_gone(&transaction, message.conversation_id).await? {
+    if conversation::is_gone(&transaction, conversation.id, conversation.generation).await? {
         return Err(Error::NotFound("message"));
     }
     let row = queries::upsert(&transaction, user_id, &message, vote).await?;
@@ -42,6 +45,7 @@ pub(super) async fn cast(
 /// The user's vote on an own answer.
 pub(super) async fn read(state: &AppState, user_id: UserId, message_id: MessageId) -> Result<Model> {
     find_answer(state, user_id, message_id).await?;
+    state.outbox.settle(user_id).await?;
     let transaction = begin(state, user_id).await?;
     queries::find(&transaction, user_id, message_id).await?.ok_or(Error::NotFound("feedback"))
 }

@@ -205,6 +205,24 @@ pub async fn forget_made_at(core: &impl CoreConn, user: UserId, path_end: &str) 
     .await
 }
 
+/// The same for what was made at a route and names this thing in its answer:
+/// a user's, or everybody's.
+pub async fn forget_naming(
+    core: &impl CoreConn,
+    user: Option<UserId>,
+    path_end: &str,
+    named: Uuid,
+) -> Result<u64> {
+    execute(
+        core,
+        "DELETE FROM idempotency_keys
+          WHERE ($1::uuid IS NULL OR user_id = $1) AND right(path, length($2)) = $2
+            AND position(convert_to($3, 'UTF8') in body) > 0",
+        vec![user.map(|user| user.0).into(), path_end.into(), named.to_string().into()],
+    )
+    .await
+}
+
 async fn execute(core: &impl CoreConn, sql: &'static str, values: Vec<Value>) -> Result<u64> {
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     Ok(core.execute_raw(statement).await?.rows_affected())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::queries::{self, Fate};
 use crate::auth::{CurrentUser, Deletion};
-use crate::conversation;
+use crate::conversation::{self, SOURCE};
 use crate::db::{AiTx, CoreTx};
 use crate::error::{Error, Result};
 use crate::idempotency;
@@ -16,9 +16,6 @@ use crate::state::AppState;
 
 /// The event that a source is to go.
 pub const SOURCE_DELETED: &str = "source.deleted";
-
-/// What kind of aggregate a source is in the outbox.
-pub const SOURCE: &str = "source";
 
 /// Sources of an account that a transaction deletes.
 const ACCOUNT_BATCH: u64 = 20;

@@ -23,7 +23,7 @@ mod source;
 mod sweep;
 
 pub use chunk::MediaType;
-pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE, SOURCE_DELETED};
+pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
 pub use search::{
     GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, SpaceInfo, retrieve, search,
 };

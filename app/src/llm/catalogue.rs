@@ -6,6 +6,7 @@ use futures::future::join_all;
 
 use super::{LanguageModels, openai};
 use crate::config::Models;
+use crate::error::{Error, Result};
 
 /// Longest wait for a server of this machine, which answers at once or is not there.
 const LOCAL_LIMIT: Duration = Duration::from_millis(500);
@@ -43,6 +44,19 @@ pub async fn choices(models: &LanguageModels, settings: &Models) -> (Vec<String>
     names.sort();
     names.dedup();
     (names, is_known)
+}
+
+/// 422 for a model that nobody may choose.
+pub async fn require(models: &LanguageModels, settings: &Models, name: &str) -> Result<()> {
+    let (names, is_complete) = choices(models, settings).await;
+    if names.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    if !is_complete && settings.chat_models.is_empty() {
+        let detail = "the provider's list of models cannot be had right now".to_owned();
+        return Err(Error::Unavailable { code: "models_unavailable", detail, source: None });
+    }
+    Err(Error::field("model", "no model of this server; GET /chat/models lists them"))
 }
 
 /// The model servers that answer on this machine. Only their list is asked for.

@@ -5,6 +5,7 @@
 //! ([`local`]). Features see these types only, never a provider's.
 
 pub mod catalogue;
+pub mod count;
 pub mod error;
 pub mod estimate;
 pub mod extractive;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+pub use count::Counter;
 pub use error::ModelError;
 pub use tool::{ToolCall, ToolSpec};
 
@@ -126,8 +128,29 @@ pub enum ChatDelta {
     Text(String),
     /// The provider's own count, at most once, near the end.
     Usage(Usage),
+    /// The provider ended the answer early; at most once.
+    Cut(Cut),
     /// Tools the model calls, whole, in its order; at most once, at the end.
     ToolCalls(Vec<ToolCall>),
+}
+
+/// Why a provider ended an answer before the model did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// It is as long as it may be.
+    Length,
+    /// The provider's filter does not let it pass.
+    Filter,
+}
+
+impl Cut {
+    /// As it is stored and sent.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Filter => "content_filter",
+        }
+    }
 }
 
 /// A streamed answer. It ends after the provider says it is complete; a

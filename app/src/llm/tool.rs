@@ -1,14 +1,16 @@
 //! Tools as a model sees them.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 /// A tool that a model may call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolSpec {
     /// By what it is called.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// When to call it, for the model to read.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// JSON schema of its arguments, an object.
     pub parameters: Value,
 }

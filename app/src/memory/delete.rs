@@ -1,6 +1,8 @@
-//! The end of memories: of one, of all of a user, of an account's. What a
+//! The end of memories: of one, of all of a user, of an account's, of those bound
+//! to a character or a persona. What a
 //! deleted conversation was told stays, without the message it came from.
 
+use entity::ai::memory::Column;
 use entity::ids::{MemoryId, UserId};
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -13,6 +15,7 @@ use crate::db::{AiTx, CoreTx, Reach};
 use crate::error::Result;
 use crate::idempotency;
 use crate::jobs::outbox::{self, Aggregate, Applied, Consumer, Event, NewEvent};
+use crate::persona;
 use crate::state::AppState;
 
 /// The event that a memory is to go.
@@ -44,6 +47,20 @@ pub const ON_ACCOUNT_DELETED: Consumer =
 /// Takes part in the end of a conversation.
 pub const ON_CONVERSATION_DELETED: Consumer =
     Consumer { name: "memory", apply: |ai, event| unlink(ai, event).boxed(), complete: None };
+
+/// Takes part in the end of a character.
+pub const ON_CHARACTER_DELETED: Consumer = Consumer {
+    name: "memory",
+    apply: |ai, event| apply_bound(ai, event, Column::CharacterId).boxed(),
+    complete: Some(|core, event, _| forget_bound_words(core, event, "character_id").boxed()),
+};
+
+/// Takes part in the end of a persona.
+pub const ON_PERSONA_DELETED: Consumer = Consumer {
+    name: "memory",
+    apply: |ai, event| apply_bound(ai, event, Column::PersonaId).boxed(),
+    complete: Some(|core, event, _| forget_bound_words(core, event, "persona_id").boxed()),
+};
 
 pub(super) fn aggregate(id: MemoryId) -> Aggregate {
     Aggregate::new("memory", id)
@@ -145,6 +162,18 @@ async fn apply_all(ai: &AiTx, event: &Event) -> Result<Applied> {
 async fn apply_account(ai: &AiTx, event: &Event) -> Result<Applied> {
     let deleted = queries::delete_own(ai, event.aggregate_id.into(), None, ACCOUNT_BATCH).await?;
     Ok(if deleted == ACCOUNT_BATCH { Applied::More } else { done(deleted) })
+}
+
+/// What is bound to a character or persona goes, whenever that was made: its id
+/// never comes back.
+async fn apply_bound(ai: &AiTx, event: &Event, end: Column) -> Result<Applied> {
+    let owner = persona::owner_of(event)?;
+    let deleted = queries::delete_bound(ai, end, event.aggregate_id, owner, ACCOUNT_BATCH).await?;
+    Ok(if deleted == ACCOUNT_BATCH { Applied::More } else { done(deleted) })
+}
+
+async fn forget_bound_words(core: &CoreTx, event: &Event, end: &str) -> Result<()> {
+    conversation::forget_bound(core, persona::owner_of(event)?, end, event.aggregate_id).await
 }
 
 async fn unlink(ai: &AiTx, event: &Event) -> Result<Applied> {

@@ -24,12 +24,12 @@ mod sensitive;
 mod store;
 
 pub use delete::{
-    MEMORIES_CLEARED, MEMORY_DELETED, ON_ACCOUNT_DELETED, ON_CONVERSATION_DELETED, ON_MEMORIES_CLEARED,
-    ON_MEMORY_DELETED, forget,
+    MEMORIES_CLEARED, MEMORY_DELETED, ON_ACCOUNT_DELETED, ON_CHARACTER_DELETED, ON_CONVERSATION_DELETED,
+    ON_MEMORIES_CLEARED, ON_MEMORY_DELETED, ON_PERSONA_DELETED, forget,
 };
 pub use plan::Said;
 pub use recall::{Recollection, find_own, recall};
-pub use remember::remember;
+pub use remember::{note, remember};
 pub use request::{memorable, remember_request};
 
 /// The scope of a memory that names none.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::ids::{Identity, Subject, normalise};
 use crate::auth::Ownership;
+use crate::persona::Pair;
 
 /// A memory to store.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Draft {
 pub struct Said {
     /// Its conversation.
     pub conversation_id: ConversationId,
+    /// Which conversation of that id.
+    pub generation: i64,
     /// The message.
     pub message_id: MessageId,
 }
@@ -61,6 +64,11 @@ impl Draft {
             self.external_id.as_deref(),
             &self.content,
         )
+    }
+
+    /// Whose conversations see it.
+    pub(super) fn pair(&self) -> Pair {
+        Pair::named(self.character_id, self.persona_id)
     }
 
     /// Whether another text takes the place of the one that is there.

@@ -175,6 +175,23 @@ pub(super) async fn delete_own(
     Ok(Entity::delete_many().filter(Column::Id.in_subquery(some)).exec(ai).await?.rows_affected)
 }
 
+/// Deletes at most `limit` rows that are bound to this persona or character: the
+/// owner's, or everybody's.
+pub(super) async fn delete_bound(
+    ai: &impl AiConn,
+    end: Column,
+    id: Uuid,
+    owner: Option<UserId>,
+    limit: u64,
+) -> Result<u64> {
+    let mut some = Entity::find().select_only().column(Column::Id).filter(end.eq(id));
+    if let Some(owner) = owner {
+        some = some.filter(Column::OwnerId.eq(owner));
+    }
+    let some = some.limit(limit).into_query();
+    Ok(Entity::delete_many().filter(Column::Id.in_subquery(some)).exec(ai).await?.rows_affected)
+}
+
 /// How many rows the user has.
 pub(super) async fn count_own(ai: &impl AiConn, owner: UserId) -> Result<u64> {
     Ok(Entity::find().filter(Column::OwnerId.eq(owner)).count(ai).await?)

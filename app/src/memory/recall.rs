@@ -3,9 +3,10 @@
 use entity::ids::MemoryId;
 
 use super::queries::{self, Like};
-use super::search::{Search, search};
+use super::search::{Bound, Search, search};
 use crate::auth::{Audience, CurrentUser, Ownership};
 use crate::error::Result;
+use crate::persona::Pair;
 use crate::state::AppState;
 
 /// A memory for a prompt.
@@ -21,18 +22,18 @@ pub struct Recollection {
 
 /// At most `limit` memories that speak of the question, nearest first; zero
 /// turns recall off. Memories below the similarity floor stay out, and so do
-/// those of a persona or character: the chat speaks as none.
+/// those of another persona or character than the conversation's.
 pub async fn recall(
     state: &AppState,
     audience: &Audience,
+    pair: Pair,
     query_vector: &[f32],
     limit: u64,
 ) -> Result<Vec<Recollection>> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let wanted =
-        Search { vector: query_vector.to_vec(), limit, scopes: None, pair: super::search::Pair::Nobody };
+    let wanted = Search { vector: query_vector.to_vec(), limit, scopes: None, bound: Bound::Seen(pair) };
     let floor = f64::from(state.similarity_floor());
     let found = search(state, audience, wanted).await?;
     Ok(found
@@ -43,13 +44,16 @@ pub async fn recall(
         .collect())
 }
 
-/// The user's own memories among these, with their words.
+/// The user's own memories among these that a conversation of the pair sees,
+/// with their words.
 pub async fn find_own(
     state: &AppState,
     user: &CurrentUser,
+    pair: Pair,
     ids: Vec<MemoryId>,
 ) -> Result<Vec<(MemoryId, String)>> {
     let own = vec![Ownership::of(user).audience()];
     let rows = queries::find_like(&state.ai, own, Like { ids, ..Like::default() }).await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.content)).collect())
+    let seen = rows.into_iter().filter(|row| pair.sees(Pair::named(row.character_id, row.persona_id)));
+    Ok(seen.map(|row| (row.id, row.content)).collect())
 }

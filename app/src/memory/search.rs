@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::auth::Audience;
 use crate::db::vector::{Found, Nearest, nearest};
 use crate::error::Result;
+use crate::persona::Pair;
 use crate::state::AppState;
 
 /// What to search for.
@@ -18,14 +19,14 @@ pub(super) struct Search {
     pub(super) vector: Vec<f32>,
     pub(super) limit: u64,
     pub(super) scopes: Option<Vec<String>>,
-    pub(super) pair: Pair,
+    pub(super) bound: Bound,
 }
 
-/// Whose memories, among a user's personae and the characters they talk to.
+/// Which memories, by the persona and the character they are bound to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Pair {
-    /// Only rows bound to neither.
-    Nobody,
+pub(super) enum Bound {
+    /// What a conversation of this pair sees: rows bound to its ends, and rows bound to none.
+    Seen(Pair),
     /// Rows bound to these, and rows bound to none; what is none here is not asked for.
     Of { persona_id: Option<Uuid>, character_id: Option<Uuid> },
 }
@@ -45,7 +46,7 @@ const COLUMNS: &[&str] = &["id", "external_id", "content", "scope", "metadata", 
 
 /// The nearest memories the audience may read, nearest first.
 pub(super) async fn search(state: &AppState, audience: &Audience, wanted: Search) -> Result<Found<Hit>> {
-    let mut filter = Condition::all().add(audience.condition()).add(wanted.pair.condition());
+    let mut filter = Condition::all().add(audience.condition()).add(wanted.bound.condition());
     if let Some(scopes) = wanted.scopes {
         filter = filter.add(Expr::col("scope").is_in(scopes.into_iter().map(Expr::val)));
     }
@@ -63,21 +64,20 @@ pub(super) async fn search(state: &AppState, audience: &Audience, wanted: Search
     nearest(&ai, &search).await
 }
 
-impl Pair {
+impl Bound {
     fn condition(self) -> Condition {
-        match self {
-            Self::Nobody => Condition::all()
-                .add(Expr::col("persona_id").is_null())
-                .add(Expr::col("character_id").is_null()),
-            Self::Of { persona_id, character_id } => {
-                [("persona_id", persona_id), ("character_id", character_id)]
-                    .into_iter()
-                    .filter_map(|(column, id)| id.map(|id| (column, id)))
-                    .fold(Condition::all(), |all, (column, id)| {
-                        let shared = Expr::col(column).is_null();
-                        all.add(shared.or(Expr::col(column).eq(id)))
-                    })
+        let (persona_id, character_id, is_strict) = match self {
+            Self::Seen(pair) => (pair.persona_id.map(Uuid::from), pair.character_id.map(Uuid::from), true),
+            Self::Of { persona_id, character_id } => (persona_id, character_id, false),
+        };
+        let ends = [("persona_id", persona_id), ("character_id", character_id)];
+        ends.into_iter().fold(Condition::all(), |all, (column, id)| {
+            let to_none = Expr::col(column).is_null();
+            match id {
+                Some(id) => all.add(to_none.or(Expr::col(column).eq(id))),
+                None if is_strict => all.add(to_none),
+                None => all,
             }
-        }
+        })
     }
 }

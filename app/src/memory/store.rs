@@ -19,6 +19,7 @@ use crate::db::{AiTx, Reach};
 use crate::error::{Error, Result};
 use crate::jobs::outbox::Aggregate;
 use crate::llm::{EmbedKind, Embedder};
+use crate::persona;
 use crate::state::AppState;
 use crate::usage::common;
 
@@ -56,6 +57,10 @@ pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stor
     for owner in owners {
         require_account(&transaction, owner).await?;
     }
+    let pairs: BTreeSet<_> = writes.values().map(|write| write.draft.pair()).collect();
+    for pair in pairs {
+        persona::require_alive(&transaction, pair).await?;
+    }
     let mut rows = Vec::new();
     for (id, write) in writes.iter().filter(|(_, write)| write.kind == Kind::Insert) {
         let source = source_of(&transaction, write.draft).await?;
@@ -88,6 +93,7 @@ async fn find_undeleted(state: &AppState, drafts: &[Draft]) -> Result<Vec<Model>
     let mut wanted: HashSet<Aggregate> =
         drafts.iter().map(|draft| delete::aggregate(draft.identity().memory_id())).collect();
     wanted.extend(drafts.iter().filter_map(|draft| draft.ownership.owner_id).map(delete::all_of));
+    wanted.extend(drafts.iter().flat_map(|draft| persona::aggregates(draft.pair())));
     loop {
         let next: Vec<Aggregate> = wanted.difference(&drained).copied().collect();
         state.outbox.drain(&next).await?;
@@ -104,7 +110,7 @@ async fn find_undeleted(state: &AppState, drafts: &[Draft]) -> Result<Vec<Model>
 /// The message a memory comes from, unless its conversation went meanwhile.
 async fn source_of(ai: &AiTx, draft: &Draft) -> Result<Option<MessageId>> {
     match draft.said_in {
-        Some(said) if conversation::is_gone(ai, said.conversation_id).await? => Ok(None),
+        Some(said) if conversation::is_gone(ai, said.conversation_id, said.generation).await? => Ok(None),
         said => Ok(said.map(|said| said.message_id)),
     }
 }

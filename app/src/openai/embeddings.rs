@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use super::no_such_model;
 use crate::auth::CurrentUser;
 use crate::error::{Error, Result};
-use crate::llm::EmbedKind;
 use crate::state::AppState;
+use crate::usage;
 use crate::web::Json;
 
 /// Texts of one request, as OpenAI limits them.
@@ -105,7 +105,7 @@ pub struct EmbeddingsUsage {
     responses((status = 200, description = "The vectors", body = EmbeddingsAnswer)))]
 pub async fn create(
     State(state): State<AppState>,
-    _: CurrentUser,
+    user: CurrentUser,
     Json(request): Json<EmbeddingsRequest>,
 ) -> Result<Json<EmbeddingsAnswer>> {
     let space = state.models.embedder.space();
@@ -119,7 +119,7 @@ pub async fn create(
         ));
     }
     let texts = texts(request.input)?;
-    let made = state.models.embedder.embed(EmbedKind::Passage, texts).await?;
+    let made = usage::embed_on_quota(&state, user.id, texts).await?;
     let write = |vector: Vec<f32>| match request.encoding_format {
         Encoding::Float => Vector::Float(vector),
         Encoding::Base64 => Vector::Base64(

@@ -2,12 +2,19 @@
 //!
 //! Whatever speaks to OpenAI can be pointed here with an API key of Tandem's
 //! and has the user's knowledge and memories in its answers. Fields that are
-//! not known are ignored, errors have OpenAI's shape.
+//! not known are ignored, errors have OpenAI's shape. Every answer and every
+//! embedding is paid from the user's quota, like a message.
 
+mod cite;
 pub mod completions;
 pub mod embeddings;
+mod extension;
 pub mod models;
+mod numbers;
+pub mod responses;
 mod shape;
+mod sse;
+mod tools;
 
 pub use shape::in_its_shape;
 

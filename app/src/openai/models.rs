@@ -8,6 +8,7 @@ use super::no_such_model;
 use crate::auth::CurrentUser;
 use crate::chat;
 use crate::error::Result;
+use crate::llm::catalogue;
 use crate::state::AppState;
 use crate::web::{Json, Path};
 
@@ -29,28 +30,45 @@ pub struct Model {
 pub struct Models {
     /// Always `list`.
     pub object: &'static str,
-    /// The chat model, then the embedding model.
+    /// The configured chat model, those the provider has beside it, and the embedding model.
     pub data: Vec<Model>,
 }
 
-fn known(state: &AppState) -> Vec<Model> {
+async fn known(state: &AppState) -> Vec<Model> {
     let model = |id: String, is_remote: bool| Model {
         id,
         object: "model",
         created: 0,
         owned_by: if is_remote { "provider" } else { "tandem" },
     };
+    let (configured, is_remote) = (chat::model_name(state, None), state.models.chat.is_some());
+    let (others, _) = catalogue::choices(&state.models, &state.settings.models).await;
+    let others = others.into_iter().filter(|name| *name != configured).map(|name| model(name, true));
     let space = state.models.embedder.space();
-    vec![
-        model(chat::model_name(state, None), state.models.chat.is_some()),
-        model(space.model.clone(), space.provider != "local"),
-    ]
+    let mut models = vec![model(configured.clone(), is_remote)];
+    models.extend(others);
+    models.retain(|known| known.id != space.model);
+    models.push(model(space.model.clone(), space.provider != "local"));
+    models
+}
+
+/// The chat model that a request names; 404 if no conversation could choose it.
+pub(super) async fn chosen(state: &AppState, asked: &str) -> Result<String> {
+    let configured = chat::model_name(state, None);
+    if asked == configured {
+        return Ok(configured);
+    }
+    let (others, _) = catalogue::choices(&state.models, &state.settings.models).await;
+    if others.iter().any(|name| name == asked) {
+        return Ok(asked.to_owned());
+    }
+    Err(no_such_model(asked, &configured))
 }
 
 /// Lists the models that can be named in requests.
 #[utoipa::path(get, path = "/v1/models", tag = "openai", responses((status = 200, description = "The models", body = Models)))]
 pub async fn list(State(state): State<AppState>, _: CurrentUser) -> Json<Models> {
-    Json(Models { object: "list", data: known(&state) })
+    Json(Models { object: "list", data: known(&state).await })
 }
 
 /// One model.
@@ -61,7 +79,7 @@ pub async fn read(
     _: CurrentUser,
     Path(name): Path<String>,
 ) -> Result<Json<Model>> {
-    let there_is = known(&state);
+    let there_is = known(&state).await;
     let names = there_is.iter().map(|model| model.id.as_str()).collect::<Vec<_>>().join("' and '");
     let found = there_is.iter().find(|model| model.id == name).cloned();
     found.map(Json).ok_or_else(|| no_such_model(&name, &names))

@@ -29,13 +29,17 @@ async fn reshaped(response: Response) -> Response {
     if parts.status == StatusCode::UNPROCESSABLE_ENTITY {
         parts.status = StatusCode::BAD_REQUEST;
     }
-    let error = json!({ "error": {
+    let mut error = json!({ "error": {
         "message": message(&problem),
         "type": kind(parts.status),
         "param": problem["errors"][0].get("field"),
         "code": problem["code"],
         "request_id": problem["request_id"],
     }});
+    if let Some(figures) = problem.get("quota") {
+        error["error"]["type"] = json!("insufficient_quota");
+        error["error"]["quota"] = figures.clone();
+    }
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.remove(header::CONTENT_TYPE);
     let mut reshaped = (parts.status, axum::Json(error)).into_response();

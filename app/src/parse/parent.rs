@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::child::Answer;
@@ -21,6 +22,9 @@ const STDERR_MAX: u64 = 64 * 1024;
 const JSON_CHARACTER: u64 = 6;
 /// How often a file is tried whose child somebody else kills.
 const ATTEMPTS: u32 = 3;
+
+/// How long an upload waits until another one is done.
+const SLOT_WAIT: Duration = Duration::from_secs(10);
 
 /// What became of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,18 @@ impl Slots {
             uploads: Arc::new(Semaphore::new(files.uploads)),
             parsers: Arc::new(Semaphore::new(files.parsers)),
         }
+    }
+
+    /// A place among the uploads, held as long as one is in memory. 503 when
+    /// none is free for 10 seconds.
+    pub async fn upload(&self) -> Result<OwnedSemaphorePermit> {
+        let waiting = Arc::clone(&self.uploads).acquire_owned();
+        let slot = tokio::time::timeout(SLOT_WAIT, waiting).await.map_err(|_| Error::Unavailable {
+            code: "uploads_busy",
+            detail: "too many files are being uploaded; try again in a moment".to_owned(),
+            source: None,
+        })?;
+        slot.context("waiting for other uploads")
     }
 }
 

@@ -100,10 +100,15 @@ pub async fn listen(settings: &Settings) -> Result<TcpListener> {
 /// The handlers of every kind of job. Registered here, in the top tier, so that
 /// lower tiers can enqueue what higher ones run.
 pub fn jobs(state: &AppState) -> Registry {
-    let ingest = state.clone();
-    Registry::default().with(crate::knowledge::jobs::INGEST, move |context| {
-        crate::knowledge::jobs::ingest(ingest.clone(), context)
-    })
+    let (ingest, title, summary) = (state.clone(), state.clone(), state.clone());
+    Registry::default()
+        .with(crate::knowledge::jobs::INGEST, move |context| {
+            crate::knowledge::jobs::ingest(ingest.clone(), context)
+        })
+        .with(crate::chat::titles::TITLE, move |context| crate::chat::titles::give(title.clone(), context))
+        .with(crate::chat::summary::SUMMARY, move |context| {
+            crate::chat::summary::write(summary.clone(), context)
+        })
 }
 
 /// Starts workers, relay and schedules, unless `WORKERS=0`.

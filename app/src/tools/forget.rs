@@ -40,16 +40,14 @@ impl Tool for Forget {
     const NAME: &'static str = "forget";
     const DESCRIPTION: &'static str = "Prepares the deletion of memories that the user wants forgotten. Nothing is deleted yet: show the user what would go, and ask them to send the given phrase.";
 
+    const SCOPES: &'static [&'static str] = &["memory:read", "memory:write"];
+    const READS_ONLY: bool = false;
+
     async fn run(self, caller: Caller) -> Result<Found, ToolError> {
-        let ids = self.memory_ids.iter().copied().map(MemoryId::from).collect();
-        let own = memory::find_own(&caller.state, &caller.user, ids).await?;
-        if own.is_empty() {
-            return Err(ToolError::new("not_found", "the user has no such memories"));
-        }
+        let own = own(&caller, &self.memory_ids).await?;
         let code = code();
         let phrase = format!("forget {code}");
-        let items: Vec<Value> =
-            own.iter().map(|(id, content)| json!({ "id": id, "content": content })).collect();
+        let items = items(&own);
         let ids: Vec<MemoryId> = own.into_iter().map(|(id, _)| id).collect();
         Ok(Found {
             data: json!({ "deleted": false, "phrase_for_the_user_to_send": phrase, "items": items }),
@@ -59,6 +57,38 @@ impl Tool for Forget {
             ..Found::default()
         })
     }
+}
+
+/// The user's own memories among these, with their words; at least one.
+pub(super) async fn own(caller: &Caller, ids: &[Uuid]) -> Result<Vec<(MemoryId, String)>, ToolError> {
+    let ids = ids.iter().copied().map(MemoryId::from).collect();
+    let own = memory::find_own(&caller.state, &caller.user, caller.pair, ids).await?;
+    if own.is_empty() {
+        return Err(ToolError::new("not_found", "the user has no such memories"));
+    }
+    Ok(own)
+}
+
+/// Memories as they are shown.
+pub(super) fn items(own: &[(MemoryId, String)]) -> Vec<Value> {
+    own.iter().map(|(id, content)| json!({ "id": id, "content": content })).collect()
+}
+
+/// Deletes memories of the user; those that are gone by now are passed over.
+pub(super) async fn delete(
+    state: &AppState,
+    user: &CurrentUser,
+    ids: Vec<MemoryId>,
+) -> Result<Vec<MemoryId>> {
+    let mut gone = Vec::with_capacity(ids.len());
+    for id in ids {
+        match memory::forget(state, user, id).await {
+            Ok(_) => gone.push(id),
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(gone)
 }
 
 /// Deletes what an earlier answer of the conversation prepared, if the user's
@@ -71,16 +101,7 @@ pub async fn forget_confirmed(
 ) -> Result<Option<Vec<MemoryId>>> {
     let Some(code) = confirmed_code(said) else { return Ok(None) };
     let Some(ids) = prepared(state, user, conversation, &code).await? else { return Ok(None) };
-    let mut gone = Vec::with_capacity(ids.len());
-    for id in ids {
-        match memory::forget(state, user, id).await {
-            Ok(_) => gone.push(id),
-            // Gone since.
-            Err(Error::NotFound(_)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Some(gone))
+    Ok(Some(delete(state, user, ids).await?))
 }
 
 /// The memories behind a code, if it was given in this conversation of the

@@ -35,12 +35,14 @@ impl Tool for Recall {
     const DESCRIPTION: &'static str =
         "Searches what the user told earlier, the memories, by meaning. Each has an id.";
 
+    const SCOPES: &'static [&'static str] = &["memory:read"];
+
     async fn run(self, caller: Caller) -> Result<Found, ToolError> {
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
         let state = &caller.state;
         state.outbox.settle(caller.user.id).await?;
         let vector = state.models.embed_query(&self.query).await.map_err(Error::from)?;
-        let found = memory::recall(state, &caller.user.audience(), &vector, limit).await?;
+        let found = memory::recall(state, &caller.user.audience(), caller.pair, &vector, limit).await?;
         let items: Vec<Value> = found
             .iter()
             .map(|memory| json!({ "id": memory.id, "content": memory.content, "similarity": memory.similarity }))

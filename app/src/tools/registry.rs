@@ -1,5 +1,6 @@
 //! The tools there are, and how they are called.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 
 use futures::future::BoxFuture;
@@ -9,9 +10,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use super::external::{self, ExternalTool};
 use super::report::Found;
 use super::{
-    Caller, Forget, Recall, Remember, Report, SearchConversations, SearchKnowledge, ToolError, WebSearch,
+    Caller, ExternalTools, Forget, Recall, Remember, Report, SearchConversations, SearchKnowledge, ToolError,
+    Verdict, WebSearch, program,
 };
 use crate::config::Settings;
 use crate::llm::{ToolCall, ToolSpec};
@@ -28,6 +31,12 @@ pub(super) trait Tool:
     const NAME: &'static str;
     /// When to call it, for the model to read.
     const DESCRIPTION: &'static str;
+    /// The scopes an API key needs for it, all of them.
+    const SCOPES: &'static [&'static str];
+    /// It changes nothing.
+    const READS_ONLY: bool = true;
+    /// It tells somebody outside what it is asked.
+    const REACHES_OUT: bool = false;
 
     /// Whether the model is told of it.
     fn is_offered(_: &Settings) -> bool {
@@ -38,23 +47,45 @@ pub(super) trait Tool:
     fn run(self, caller: Caller) -> impl Future<Output = Result<Found, ToolError>> + Send;
 }
 
+/// A tool as it is offered to somebody.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// Name, description, schema.
+    pub spec: ToolSpec,
+    /// It changes nothing.
+    pub reads_only: bool,
+    /// It tells somebody outside what it is asked.
+    pub reaches_out: bool,
+}
+
 struct Entry {
     spec: fn() -> ToolSpec,
     name: &'static str,
+    scopes: &'static [&'static str],
+    reads_only: bool,
+    reaches_out: bool,
     is_offered: fn(&Settings) -> bool,
     run: fn(Value, Caller) -> BoxFuture<'static, Result<Found, ToolError>>,
 }
 
 const fn entry<T: Tool>() -> Entry {
     Entry {
-        spec: || ToolSpec { name: T::NAME, description: T::DESCRIPTION, parameters: schema::<T>() },
+        spec: || ToolSpec {
+            name: T::NAME.into(),
+            description: T::DESCRIPTION.into(),
+            parameters: schema::<T>(),
+        },
         name: T::NAME,
+        scopes: T::SCOPES,
+        reads_only: T::READS_ONLY,
+        reaches_out: T::REACHES_OUT,
         is_offered: T::is_offered,
         run: |arguments, caller| Box::pin(async move { checked::<T>(arguments)?.run(caller).await }),
     }
 }
 
-const ENTRIES: [Entry; 6] = [
+/// What the model of a turn may call.
+static OF_A_TURN: [Entry; 6] = [
     entry::<SearchKnowledge>(),
     entry::<Recall>(),
     entry::<Remember>(),
@@ -63,19 +94,77 @@ const ENTRIES: [Entry; 6] = [
     entry::<WebSearch>(),
 ];
 
+/// What a program may call.
+static OF_A_PROGRAM: [Entry; 6] = [
+    entry::<SearchKnowledge>(),
+    entry::<Recall>(),
+    entry::<program::Remember>(),
+    entry::<program::Forget>(),
+    entry::<SearchConversations>(),
+    entry::<WebSearch>(),
+];
+
+/// The tools there are for a caller, now: offered at all, and within its scopes.
+fn entries(caller: &Caller) -> impl Iterator<Item = &'static Entry> + '_ {
+    let all = if caller.turn.is_some() { &OF_A_TURN } else { &OF_A_PROGRAM };
+    all.iter().filter(|entry| {
+        (entry.is_offered)(&caller.state.settings)
+            && entry.scopes.iter().all(|scope| caller.grants.allow(scope))
+    })
+}
+
 /// The tools that a model is told of.
-pub fn declared(settings: &Settings) -> Vec<ToolSpec> {
+pub fn declared(settings: &Settings, external: &ExternalTools) -> Vec<ToolSpec> {
     if settings.tools.rounds == 0 {
         return Vec::new();
     }
-    ENTRIES.iter().filter(|entry| (entry.is_offered)(settings)).map(|entry| (entry.spec)()).collect()
+    let own = OF_A_TURN.iter().filter(|entry| (entry.is_offered)(settings)).map(|entry| (entry.spec)());
+    own.chain(external.iter().map(|tool| tool.spec.clone())).collect()
 }
 
-/// Runs the calls of a round side by side. Reports come in the order of the
+/// The tools that a caller may call, and no others.
+pub fn offered(caller: &Caller) -> Vec<Offer> {
+    let offer = |entry: &Entry| Offer {
+        spec: (entry.spec)(),
+        reads_only: entry.reads_only,
+        reaches_out: entry.reaches_out,
+    };
+    entries(caller).map(offer).collect()
+}
+
+/// Whether a call has to be approved by the user first: it reaches out, and
+/// what documents, memories or results say could leave with it.
+pub fn needs_approval(caller: &Caller, name: &str) -> bool {
+    let Some(turn) = &caller.turn else { return false };
+    // The words of external tools are foreign text themselves.
+    let has_foreign_text = turn.has_foreign_text || !turn.external.is_empty();
+    let reaches_out = external_tool(caller, name).is_some()
+        || entries(caller).any(|entry| entry.name == name && entry.reaches_out);
+    has_foreign_text && reaches_out
+}
+
+fn external_tool<'a>(caller: &'a Caller, name: &str) -> Option<&'a ExternalTool> {
+    caller.turn.as_ref()?.external.iter().find(|tool| tool.spec.name == name)
+}
+
+/// What the user said of calls that have to be approved, by the ids of the calls.
+pub type Verdicts = HashMap<String, Verdict>;
+
+/// Runs the calls of a round side by side; one that has to be approved only if
+/// its verdict says so. Reports come in the order of the
 /// calls; together they have at most `characters` characters of results.
-pub async fn run(caller: &Caller, calls: Vec<ToolCall>, characters: usize) -> Vec<Report> {
+pub async fn run(
+    caller: &Caller,
+    calls: Vec<ToolCall>,
+    verdicts: &Verdicts,
+    characters: usize,
+) -> Vec<Report> {
     let settings = &caller.state.settings.tools;
-    let runs = calls.into_iter().enumerate().map(|(place, call)| run_one(caller.clone(), call, place));
+    let runs = calls.into_iter().enumerate().map(|(place, call)| {
+        let verdict = needs_approval(caller, &call.name)
+            .then(|| verdicts.get(&call.id).copied().unwrap_or(Verdict::Unasked));
+        run_one(caller.clone(), call, place, verdict)
+    });
     let mut reports: Vec<Report> = stream::iter(runs).buffered(settings.parallel).collect().await;
     let share = characters / reports.len().max(1);
     for report in &mut reports {
@@ -84,19 +173,23 @@ pub async fn run(caller: &Caller, calls: Vec<ToolCall>, characters: usize) -> Ve
     reports
 }
 
-async fn run_one(caller: Caller, call: ToolCall, place: usize) -> Report {
+async fn run_one(caller: Caller, call: ToolCall, place: usize, approval: Option<Verdict>) -> Report {
     let started = Instant::now();
     let arguments = serde_json::from_str::<Value>(&call.arguments);
     let shown = match &arguments {
         Ok(arguments) => arguments.clone(),
         Err(_) => Value::String(call.arguments.clone()),
     };
-    let outcome = match arguments {
+    let refusal = approval.and_then(Verdict::refusal);
+    let outcome = match (arguments, refusal) {
         _ if place >= CALLS_MAX => {
             Err(ToolError::new("too_many_calls", format!("a round has at most {CALLS_MAX} calls")))
         }
-        Ok(arguments) => within_time(&caller, &call.name, arguments).await,
-        Err(error) => Err(ToolError::new("bad_arguments", format!("the arguments are not JSON: {error}"))),
+        (Ok(_), Some(refusal)) => Err(refusal),
+        (Ok(arguments), None) => within_time(&caller, &call.name, arguments).await,
+        (Err(error), _) => {
+            Err(ToolError::new("bad_arguments", format!("the arguments are not JSON: {error}")))
+        }
     };
     if let Err(error) = &outcome {
         tracing::info!(tool = call.name, kind = error.kind, "a tool has no result");
@@ -107,19 +200,21 @@ async fn run_one(caller: Caller, call: ToolCall, place: usize) -> Report {
         arguments: shown,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         truncated: false,
+        approval,
         outcome,
     }
 }
 
 /// One call under its deadline; a panic is its failure.
 async fn within_time(caller: &Caller, name: &str, arguments: Value) -> Result<Found, ToolError> {
-    let settings = &caller.state.settings;
-    let known = ENTRIES.iter().find(|entry| entry.name == name && (entry.is_offered)(settings));
-    let Some(entry) = known else {
-        return Err(ToolError::new("unknown_tool", "there is no tool of this name"));
+    let own = entries(caller).find(|entry| entry.name == name);
+    let work = match (own, external_tool(caller, name)) {
+        (Some(entry), _) => (entry.run)(arguments, caller.clone()),
+        (None, Some(tool)) => external::run(&caller.state, tool, arguments).boxed(),
+        (None, None) => return Err(ToolError::new("unknown_tool", "there is no tool of this name")),
     };
-    let limit = settings.tools.call_timeout();
-    let work = AssertUnwindSafe((entry.run)(arguments, caller.clone())).catch_unwind();
+    let limit = caller.state.settings.tools.call_timeout();
+    let work = AssertUnwindSafe(work).catch_unwind();
     match tokio::time::timeout(limit, work).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(ToolError::new("failed", "an internal error")),
@@ -138,7 +233,7 @@ mod tests {
 
     #[test]
     fn schemas_are_closed_objects_and_name_no_owner() {
-        for entry in ENTRIES {
+        for entry in OF_A_TURN.iter().chain(&OF_A_PROGRAM) {
             let spec = (entry.spec)();
             let schema = spec.parameters.to_string();
             assert_eq!(spec.parameters["type"], "object", "{schema}");

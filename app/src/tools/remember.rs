@@ -33,18 +33,24 @@ impl Tool for Remember {
     const NAME: &'static str = "remember";
     const DESCRIPTION: &'static str = "Stores a lasting fact about the user that the user stated in the last message. Give the user's own words, unchanged; anything else is refused.";
 
+    const SCOPES: &'static [&'static str] = &["memory:write"];
+    const READS_ONLY: bool = false;
+
     async fn run(self, caller: Caller) -> Result<Found, ToolError> {
+        let Some(turn) = &caller.turn else {
+            return Err(refused("there is no message of the user's"));
+        };
         let fact = folded(&self.fact);
-        if !stands_in(&fact, &folded(&caller.said)) {
+        if !stands_in(&fact, &folded(&turn.said)) {
             return Err(refused("only what the user's last message says, word for word, is remembered"));
         }
-        let words: String =
-            self.fact.nfc().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
-        let Some(words) = memory::memorable(&words) else {
-            return Err(refused("this is nothing to remember: empty, or it looks like a secret"));
+        let words = memorable(&self.fact)?;
+        let said_in = Said {
+            conversation_id: turn.conversation_id,
+            generation: turn.generation,
+            message_id: turn.user_message_id,
         };
-        let said_in = Said { conversation_id: caller.conversation_id, message_id: caller.user_message_id };
-        let id = memory::remember(&caller.state, &caller.user, words, said_in).await?;
+        let id = memory::remember(&caller.state, &caller.user, caller.pair, &words, said_in).await?;
         Ok(Found {
             data: json!({ "id": id, "remembered": words }),
             applied: json!({ "fact": words }),
@@ -53,6 +59,13 @@ impl Tool for Remember {
             ..Found::default()
         })
     }
+}
+
+/// The words of a fact; refused if they say nothing or look like a secret.
+pub(super) fn memorable(fact: &str) -> Result<String, ToolError> {
+    let words: String = fact.nfc().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = memory::memorable(&words).map(str::to_owned);
+    words.ok_or_else(|| refused("this is nothing to remember: empty, or it looks like a secret"))
 }
 
 fn refused(message: &str) -> ToolError {

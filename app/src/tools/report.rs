@@ -75,6 +75,8 @@ pub struct Report {
     pub duration_ms: u64,
     /// Something was cut off.
     pub truncated: bool,
+    /// What the user said of it, if it had to be approved.
+    pub approval: Option<Verdict>,
     pub(super) outcome: Result<Found, ToolError>,
 }
 
@@ -135,6 +137,7 @@ impl Report {
             "ok": self.is_ok(),
             "duration_ms": self.duration_ms,
             "truncated": self.truncated,
+            "approval": self.approval.map(Verdict::name),
             "result": result,
             "error": error,
         })
@@ -146,6 +149,57 @@ impl Report {
             self.truncated |= fit(found, limit);
         }
     }
+}
+
+/// What the user said of a call that has to be approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may run, with the arguments it has.
+    Approved,
+    /// It may not.
+    Denied,
+    /// Nothing, in the time there was.
+    Unanswered,
+    /// The user was not asked: nobody is there to answer.
+    Unasked,
+    /// The user was not asked: the arguments are too long to be shown whole.
+    TooLong,
+}
+
+impl Verdict {
+    /// As events and records name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Unanswered => "expired",
+            Self::Unasked => "unavailable",
+            Self::TooLong => "too_long",
+        }
+    }
+
+    /// Why the call does not run; none if it does.
+    pub(super) fn refusal(self) -> Option<ToolError> {
+        let (kind, message) = match self {
+            Self::Approved => return None,
+            Self::Denied => ("denied", "the user denied this call; do not try again"),
+            Self::Unanswered => ("not_approved", "the user did not approve this call in time"),
+            Self::Unasked => (
+                "needs_approval",
+                "documents, memories, results of tools or earlier answers are part of this turn: this tool needs the user's approval, which cannot be given here",
+            ),
+            Self::TooLong => (
+                "needs_approval",
+                "the arguments are too long to be shown to the user, who has to approve them",
+            ),
+        };
+        Some(ToolError::new(kind, message))
+    }
+}
+
+/// Whether users see the arguments of a call as they are, so that they can approve them.
+pub fn is_shown_whole(call: &ToolCall) -> bool {
+    serde_json::from_str::<Value>(&call.arguments).is_ok_and(|arguments| shown(&arguments) == arguments)
 }
 
 /// The arguments of a call as users see them.

@@ -37,6 +37,8 @@ impl Tool for SearchKnowledge {
     const NAME: &'static str = "search_knowledge";
     const DESCRIPTION: &'static str = "Searches the user's documents by meaning and returns passages. Each has a number: cite it like [7] after a statement that rests on it.";
 
+    const SCOPES: &'static [&'static str] = &["knowledge:read"];
+
     async fn run(self, caller: Caller) -> Result<Found, ToolError> {
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
         let scopes = self.scopes.filter(|scopes| !scopes.is_empty());

@@ -31,21 +31,15 @@ pub struct WebSearch {
 
 impl Tool for WebSearch {
     const NAME: &'static str = "web_search";
-    const DESCRIPTION: &'static str =
-        "Searches the public web. Refused once documents, memories or results of tools are part of the turn.";
+    const DESCRIPTION: &'static str = "Searches the public web. The user is asked first if documents, memories or results of tools are part of the turn.";
+    const SCOPES: &'static [&'static str] = &["chat:write"];
+    const REACHES_OUT: bool = true;
 
     fn is_offered(settings: &Settings) -> bool {
         settings.tools.web_search_url.is_some()
     }
 
     async fn run(self, caller: Caller) -> Result<Found, ToolError> {
-        // What a document says could otherwise leave with the query.
-        if caller.has_foreign_text {
-            return Err(ToolError::new(
-                "needs_approval",
-                "documents, memories, results of tools or earlier answers are part of this turn: the web is not searched without the user's approval, which cannot be given here",
-            ));
-        }
         let Some(address) = &caller.state.settings.tools.web_search_url else {
             return Err(ToolError::new("unknown_tool", "there is no web search"));
         };

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::price::cost;
 use super::record::Spent;
 use crate::config::Prices;
-use crate::llm::{ChatRequest, ToolCall, Usage, estimate};
+use crate::llm::{ChatRequest, Counter, ToolCall, Usage};
 
 /// What a message or a tool costs beside its text, about.
 const TOKENS_PER_MESSAGE: usize = 4;
@@ -14,10 +14,12 @@ const TOKENS_PER_MESSAGE: usize = 4;
 const PROVIDER: &str = "openai";
 
 /// A chat model that was asked, and is asked again after each round of tools.
-/// A request that the provider did not count is estimated, from above.
+/// A request that the provider did not count is counted here, by the model's own
+/// encoding or an estimate from above, and marked as estimated.
 #[derive(Clone, Debug)]
 pub struct Call {
     asked_at: Instant,
+    counter: Counter,
     /// All that is known of the requests, the open one included.
     sum: Usage,
     /// Some of the sum is estimated.
@@ -32,12 +34,13 @@ pub struct Call {
 
 impl Call {
     /// The call of this request, which begins now.
-    pub fn of(request: &ChatRequest) -> Self {
+    pub fn of(request: &ChatRequest, counter: Counter) -> Self {
         Self {
             asked_at: Instant::now(),
+            counter,
             sum: Usage::default(),
             estimated: false,
-            prompt_tokens: prompt_tokens(request),
+            prompt_tokens: prompt_tokens(request, counter),
             said: String::new(),
             is_counted: false,
         }
@@ -46,7 +49,7 @@ impl Call {
     /// The next request of the same answer.
     pub fn again(&mut self, request: &ChatRequest) {
         self.close();
-        self.prompt_tokens = prompt_tokens(request);
+        self.prompt_tokens = prompt_tokens(request, self.counter);
         self.said.clear();
         self.is_counted = false;
     }
@@ -84,6 +87,7 @@ impl Call {
     pub fn lost(prices: &Prices, model: &str, prompt_tokens: u32, text: &str, status: Status) -> Spent {
         let call = Self {
             asked_at: Instant::now(),
+            counter: Counter::of(model),
             sum: Usage::default(),
             estimated: false,
             prompt_tokens,
@@ -117,7 +121,7 @@ impl Call {
         if self.is_counted {
             return;
         }
-        let (prompt_tokens, completion_tokens) = (self.prompt_tokens, count(estimate::tokens(&self.said)));
+        let (prompt_tokens, completion_tokens) = (self.prompt_tokens, count(self.counter.tokens(&self.said)));
         let total_tokens = prompt_tokens.saturating_add(completion_tokens);
         let about = Usage { prompt_tokens, completion_tokens, total_tokens, ..Usage::default() };
         self.sum = self.sum.and(about);
@@ -134,17 +138,19 @@ fn outcome(status: Status) -> &'static str {
 }
 
 /// About, from above.
-fn prompt_tokens(request: &ChatRequest) -> u32 {
+fn prompt_tokens(request: &ChatRequest, counter: Counter) -> u32 {
     let messages = request.messages.iter().map(|message| {
         let calls = message.tool_calls.iter();
-        let calls = calls.map(|call| estimate::tokens(&call.name) + estimate::tokens(&call.arguments));
-        estimate::tokens(&message.content) + calls.sum::<usize>() + TOKENS_PER_MESSAGE
+        let calls = calls.map(|call| counter.tokens(&call.name) + counter.tokens(&call.arguments));
+        counter.tokens(&message.content) + calls.sum::<usize>() + TOKENS_PER_MESSAGE
     });
     let tools = request.tools.iter().map(|tool| {
-        let parameters = estimate::tokens(&tool.parameters.to_string());
-        estimate::tokens(tool.name) + estimate::tokens(tool.description) + parameters + TOKENS_PER_MESSAGE
+        let parameters = counter.tokens(&tool.parameters.to_string());
+        counter.tokens(&tool.name) + counter.tokens(&tool.description) + parameters + TOKENS_PER_MESSAGE
     });
-    count(messages.sum::<usize>().saturating_add(tools.sum()))
+    // A client's own tools and the shape of its answer stand in the options.
+    let options = serde_json::to_string(&request.options).map_or(0, |options| counter.tokens(&options));
+    count(messages.sum::<usize>().saturating_add(tools.sum()).saturating_add(options))
 }
 
 pub(super) fn count(tokens: usize) -> u32 {

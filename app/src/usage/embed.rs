@@ -5,8 +5,10 @@ use tokio::time::Instant;
 
 use super::call::count;
 use super::price::cost;
+use super::quota::Wants;
 use super::record::{Spent, record};
-use crate::error::CanFail;
+use super::unstored::Unstored;
+use crate::error::{CanFail, Error};
 use crate::llm::{EmbedKind, Embeddings, ModelError, Usage, estimate};
 use crate::state::AppState;
 
@@ -26,6 +28,40 @@ pub async fn embed(
     if space.provider == LOCAL {
         return embedder.embed(kind, texts).await;
     }
+    let (answer, spent) = measured(state, kind, texts).await;
+    let core = state.core.clone();
+    state.tasks.spawn(async move {
+        record(&core, user, None, spent).await.can_fail("an embedding is missing in the ledger");
+    });
+    answer
+}
+
+/// Embeds texts for a user who asked for just that: out of the user's quota,
+/// reserved before and settled after, but no message of it.
+pub async fn embed_on_quota(state: &AppState, user: UserId, texts: Vec<String>) -> Result<Embeddings, Error> {
+    let embedder = &state.models.embedder;
+    let space = embedder.space();
+    if space.provider == LOCAL {
+        return Ok(embedder.embed(EmbedKind::Passage, texts).await?);
+    }
+    let about = count(texts.iter().map(|text| estimate::tokens(text)).sum());
+    let usage = Usage { prompt_tokens: about, total_tokens: about, ..Usage::default() };
+    let cost = cost(&state.settings.prices, &space.model, &usage).unwrap_or_default();
+    let wants = Wants { tokens: i64::from(about), cost };
+    let mut account = Unstored::reserve_aside(state, user, wants).await?;
+    let (answer, spent) = measured(state, EmbedKind::Passage, texts).await;
+    account.settle_aside(spent).await;
+    Ok(answer?)
+}
+
+/// Embeds texts with a provider's model, and says what that took.
+async fn measured(
+    state: &AppState,
+    kind: EmbedKind,
+    texts: Vec<String>,
+) -> (Result<Embeddings, ModelError>, Spent) {
+    let embedder = &state.models.embedder;
+    let space = embedder.space();
     let about = texts.iter().map(|text| estimate::tokens(text)).sum();
     let asked_at = Instant::now();
     let answer = embedder.embed(kind, texts).await;
@@ -43,11 +79,7 @@ pub async fn embed(
         outcome: if answer.is_ok() { "complete" } else { "failed" },
         latency_ms: i32::try_from(asked_at.elapsed().as_millis()).unwrap_or(i32::MAX),
     };
-    let core = state.core.clone();
-    state.tasks.spawn(async move {
-        record(&core, user, None, spent).await.can_fail("an embedding is missing in the ledger");
-    });
-    answer
+    (answer, spent)
 }
 
 /// Embeds one question.

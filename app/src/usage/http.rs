@@ -54,7 +54,7 @@ pub struct LimitsView {
 /// The calls of a kind.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CallsView {
-    /// `chat`, `embedding`, `title`, `extraction` or `enrichment`.
+    /// `chat`, `embedding`, `title`, `summary`, `extraction` or `enrichment`.
     kind: String,
     requests: i64,
     prompt_tokens: i64,

@@ -1,5 +1,7 @@
 //! Reserving before a turn, and giving back what a dead one reserved.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use entity::ids::{MessageId, UserId};
 use sea_orm::prelude::Decimal;
@@ -64,33 +66,56 @@ pub async fn reserve(
     message: MessageId,
     wants: Wants,
 ) -> Result<()> {
+    hold(tx, limits, user, message, Held { wants, messages: 1, life: None }).await
+}
+
+/// What is set aside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) wants: Wants,
+    /// 1, or 0 for what is no answer.
+    pub(super) messages: i16,
+    /// How long at most; none: while the message is written.
+    pub(super) life: Option<Duration>,
+}
+
+pub(super) async fn hold(
+    tx: &CoreTx,
+    limits: &Limits,
+    user: UserId,
+    id: MessageId,
+    held: Held,
+) -> Result<()> {
     if !limits.any() {
         return Ok(());
     }
+    let Held { wants, messages, life } = held;
     let values: Vec<Value> = vec![
         user.0.into(),
-        message.0.into(),
+        id.0.into(),
         wants.tokens.into(),
         wants.cost.into(),
         limits.tokens.into(),
         limits.cost.into(),
         limits.messages.into(),
+        messages.into(),
+        life.map(|life| life.as_secs_f64()).into(),
     ];
     let sql = format!(
         "WITH held AS (
              INSERT INTO usage_months AS month (user_id, month, reserved_tokens, reserved_cost, reserved_messages)
-             SELECT $1, {THIS_MONTH}, $3::bigint, $4::numeric, 1
+             SELECT $1, {THIS_MONTH}, $3::bigint, $4::numeric, $8::smallint
               WHERE ($5::bigint = 0 OR $3::bigint <= $5) AND ($6::numeric = 0 OR $4::numeric <= $6)
              ON CONFLICT ON CONSTRAINT pk_usage_months DO UPDATE
                 SET reserved_tokens = month.reserved_tokens + excluded.reserved_tokens,
                     reserved_cost = month.reserved_cost + excluded.reserved_cost,
-                    reserved_messages = month.reserved_messages + 1
+                    reserved_messages = month.reserved_messages + excluded.reserved_messages
               WHERE ($5 = 0 OR month.used_tokens + month.reserved_tokens + $3 <= $5)
                 AND ($6 = 0 OR month.used_cost + month.reserved_cost + $4 <= $6)
-                AND ($7::bigint = 0 OR month.used_messages + month.reserved_messages + 1 <= $7)
+                AND ($7::bigint = 0 OR $8 = 0 OR month.used_messages + month.reserved_messages + $8 <= $7)
              RETURNING user_id, month)
-         INSERT INTO usage_reservations (message_id, user_id, month, tokens, cost)
-         SELECT $2, held.user_id, held.month, $3, $4 FROM held"
+         INSERT INTO usage_reservations (message_id, user_id, month, tokens, cost, messages, expires_at)
+         SELECT $2, held.user_id, held.month, $3, $4, $8, now() + make_interval(secs => $9::float8) FROM held"
     );
     let reserved = tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
     if reserved.rows_affected() == 1 {
@@ -207,7 +232,8 @@ pub async fn refund_lost(core: &CoreDb) -> Result<u64> {
         DbBackend::Postgres,
         "SELECT held.message_id, held.user_id
            FROM usage_reservations AS held LEFT JOIN messages ON messages.id = held.message_id
-          WHERE messages.id IS NULL OR messages.status <> 'streaming' OR messages.lease_expires_at < now()
+          WHERE CASE WHEN held.expires_at IS NOT NULL THEN held.expires_at < now()
+                     ELSE messages.id IS NULL OR messages.status <> 'streaming' OR messages.lease_expires_at < now() END
           ORDER BY held.created_at LIMIT $1",
         [BATCH.into()],
     );
@@ -221,11 +247,11 @@ pub async fn refund_lost(core: &CoreDb) -> Result<u64> {
              released AS (
                  DELETE FROM usage_reservations
                   WHERE message_id = $1 AND user_id IN (SELECT id FROM payer)
-                 RETURNING user_id, month, tokens, cost)
+                 RETURNING user_id, month, tokens, cost, messages)
              UPDATE usage_months AS month
                 SET reserved_tokens = month.reserved_tokens - released.tokens,
                     reserved_cost = month.reserved_cost - released.cost,
-                    reserved_messages = month.reserved_messages - 1
+                    reserved_messages = month.reserved_messages - released.messages
                FROM released WHERE month.user_id = released.user_id AND month.month = released.month",
             [message.into(), user.into()],
         );

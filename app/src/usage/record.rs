@@ -13,7 +13,7 @@ use crate::llm::Usage;
 /// What a call took.
 #[derive(Clone, Debug)]
 pub struct Spent {
-    /// `chat`, `embedding`, `title`, `extraction` or `enrichment`.
+    /// `chat`, `embedding`, `title`, `summary`, `extraction` or `enrichment`.
     pub kind: &'static str,
     /// Kind of provider.
     pub provider: String,
@@ -83,13 +83,24 @@ pub fn settling(
     spent: Option<Spent>,
     counts: bool,
 ) -> Settling {
+    settling_as(first, user, Some(message), spent, counts)
+}
+
+/// The same; without a message the record names none.
+fn settling_as(
+    first: usize,
+    user: UserId,
+    message: Option<MessageId>,
+    spent: Option<Spent>,
+    counts: bool,
+) -> Settling {
     let tokens = spent.as_ref().map_or(0, |spent| i64::from(spent.usage.total_tokens));
     let cost = spent.as_ref().and_then(|spent| spent.cost).unwrap_or_default();
     let mut values: Vec<Value> = vec![user.0.into(), tokens.into(), cost.into(), i64::from(counts).into()];
     let (user, tokens, cost, messages) = (first, first + 1, first + 2, first + 3);
     let recorded = match spent {
         Some(spent) => {
-            values.extend(spent.values(Some(message.0)));
+            values.extend(spent.values(message.map(|message| message.0)));
             format!("recorded AS ({}),", insert(first + 4, "ended"))
         }
         None => String::new(),
@@ -98,7 +109,7 @@ pub fn settling(
     let parts = format!(
         "released AS (
              DELETE FROM usage_reservations WHERE message_id IN (SELECT id FROM ended)
-             RETURNING month, tokens, cost),
+             RETURNING month, tokens, cost, messages),
          {recorded}
          counted AS (
              INSERT INTO usage_months AS month (user_id, month, used_tokens, used_cost, used_messages)
@@ -111,7 +122,7 @@ pub fn settling(
                     used_messages = month.used_messages + excluded.used_messages,
                     reserved_tokens = month.reserved_tokens - coalesce((SELECT tokens FROM released), 0),
                     reserved_cost = month.reserved_cost - coalesce((SELECT cost FROM released), 0),
-                    reserved_messages = month.reserved_messages - (SELECT count(*) FROM released))"
+                    reserved_messages = month.reserved_messages - coalesce((SELECT messages FROM released), 0))"
     );
     let payer = format!("payer AS (SELECT id, tenant_id FROM users WHERE id = ${user} FOR KEY SHARE)");
     Settling { payer, parts, values }
@@ -134,6 +145,21 @@ pub async fn settle_late(
          SELECT 1"
     );
     values.insert(0, message.0.into());
+    core.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+    Ok(())
+}
+
+/// Writes what a call took that is no message, and ends its reservation.
+pub(super) async fn settle_unstored(
+    core: &impl CoreConn,
+    user: UserId,
+    id: MessageId,
+    spent: Option<Spent>,
+    counts: bool,
+) -> Result<()> {
+    let Settling { payer, parts, mut values } = settling_as(2, user, None, spent, counts);
+    let sql = format!("WITH {payer}, ended AS (SELECT $1::uuid AS id), {parts} SELECT 1");
+    values.insert(0, id.0.into());
     core.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Extractors whose refusals are problems that name the field.
 
+use axum::extract::path::ErrorKind;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header;
@@ -23,12 +24,7 @@ where
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        require_json(&request)?;
-        let limit_bytes = request.extensions().get::<BodyLimit>().map_or(usize::MAX, |limit| limit.0);
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| unreadable(&rejection, limit_bytes))?;
-        let value = parse(&body)?;
+        let value = parse(&json_bytes(request, state).await?)?;
         validate(&value)?;
         Ok(Self(value))
     }
@@ -43,6 +39,13 @@ impl<T: Serialize> IntoResponse for Json<T> {
 /// The body limit in force, put into each request by the router, so that a 413 can name it.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimit(pub usize);
+
+/// A JSON body as it came, within the limit in force.
+pub async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
+    require_json(&request)?;
+    let limit_bytes = request.extensions().get::<BodyLimit>().map_or(usize::MAX, |limit| limit.0);
+    Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection, limit_bytes))
+}
 
 fn require_json(request: &Request) -> Result<(), Error> {
     let given =
@@ -154,9 +157,8 @@ where
         let query = parts.uri.query().unwrap_or("");
         let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         let value: T = serde_path_to_error::deserialize(reader).map_err(|error| {
-            let field = error.path().to_string();
-            let field = if field == "." { "query".to_owned() } else { field };
-            Error::field(field, error.inner().to_string())
+            let message = error.inner().to_string();
+            Error::field(field_of(error.path(), &message, "query"), message)
         })?;
         validate(&value)?;
         Ok(Self(value))
@@ -177,13 +179,20 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Error::field(wrong_parameter(parts).await, words(&rejection))),
+            Err(rejection) => Err(Error::field(wrong_parameter(parts, &rejection).await, words(&rejection))),
         }
     }
 }
 
-/// The parameter of a path, when there is one only, as there is in all of ours.
-async fn wrong_parameter(parts: &mut Parts) -> String {
+/// The parameter that is wrong: the one that is named, or the only one there is.
+async fn wrong_parameter(parts: &mut Parts, rejection: &PathRejection) -> String {
+    if let PathRejection::FailedToDeserializePathParams(failure) = rejection
+        && let ErrorKind::ParseErrorAtKey { key, .. }
+        | ErrorKind::InvalidUtf8InPathParam { key }
+        | ErrorKind::DeserializeError { key, .. } = failure.kind()
+    {
+        return key.clone();
+    }
     let given = RawPathParams::from_request_parts(parts, &()).await;
     let names: Vec<&str> = given.iter().flatten().map(|(name, _)| name).collect();
     match names[..] {

@@ -3,8 +3,11 @@
 pub mod client;
 pub mod extract;
 pub mod far;
+pub mod form;
 mod gone;
 pub mod live;
+pub mod operations;
+pub mod origin;
 pub mod page;
 pub mod panic;
 pub mod problem;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Why a producer ends before it is done.
@@ -23,6 +24,7 @@ struct Inner {
     why: OnceLock<Stop>,
     raised: CancellationToken,
     watched: AtomicBool,
+    decided: Notify,
 }
 
 impl Signals {
@@ -37,6 +39,16 @@ impl Signals {
         self.0.raised.cancelled().await;
         // Set before it is raised.
         self.0.why.get().copied().unwrap_or(Stop::Shutdown)
+    }
+
+    /// Something the producer may be waiting for was decided outside.
+    pub fn decide(&self) {
+        self.0.decided.notify_one();
+    }
+
+    /// Waits until something is decided; a decision before the call counts.
+    pub async fn decided(&self) {
+        self.0.decided.notified().await;
     }
 
     /// Another process follows from now on.

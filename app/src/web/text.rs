@@ -31,8 +31,8 @@ pub fn fields_within(fields: &Map<String, Value>, bytes_max: usize) -> garde::Re
     Ok(())
 }
 
-/// As deep as the JSON reader lets values nest.
-fn holds_nul(value: &Value) -> bool {
+/// Whether any text of a value has the character that Postgres refuses. As deep as the JSON reader lets values nest.
+pub fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(holds_nul),

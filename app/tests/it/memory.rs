@@ -4,6 +4,7 @@ use entity::ids::{ConversationId, MessageId, TenantId, UserId};
 use serde_json::{Value, json};
 use tandem::auth::{Audience, CurrentUser};
 use tandem::memory::{self, Said};
+use tandem::persona::Pair;
 use uuid::Uuid;
 
 use crate::support::TestApp;
@@ -292,9 +293,10 @@ async fn memories_of_one_persona_and_character_are_invisible_to_another() {
     let listed = listed(&user, &format!("?persona_id={p1}")).await;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0]["id"], first);
-    // The chat speaks as no persona.
+    // A conversation of nobody sees what is bound to nobody.
     let vector = app.state.models.embed_query(TEA).await.unwrap();
-    let recalled = memory::recall(&app.state, &audience(&app, &user).await, &vector, 10).await.unwrap();
+    let recalled =
+        memory::recall(&app.state, &audience(&app, &user).await, Pair::default(), &vector, 10).await.unwrap();
     assert_eq!(recalled.iter().map(|memory| json!(memory.id)).collect::<Vec<_>>(), [unbound]);
 }
 
@@ -398,17 +400,21 @@ async fn recall_gives_own_and_shared_memories_that_speak_of_the_question() {
     let shared = admin.post("/memories", shared).await.expect(201);
     let vector = app.state.models.embed_query(TEA).await.unwrap();
     let audience = audience(&app, &user).await;
-    let recalled = memory::recall(&app.state, &audience, &vector, 10).await.unwrap();
+    let recalled = memory::recall(&app.state, &audience, Pair::default(), &vector, 10).await.unwrap();
     let ids: Vec<String> = recalled.iter().map(|memory| memory.id.to_string()).collect();
     assert_eq!(ids[..2], [tea.as_str(), shared["id"].as_str().unwrap()]);
     let floor = f64::from(app.state.similarity_floor());
     assert!(recalled.iter().all(|memory| memory.similarity >= floor));
-    assert_eq!(memory::recall(&app.state, &audience, &vector, 1).await.unwrap().len(), 1);
-    assert!(memory::recall(&app.state, &audience, &vector, 0).await.unwrap().is_empty());
+    assert_eq!(memory::recall(&app.state, &audience, Pair::default(), &vector, 1).await.unwrap().len(), 1);
+    assert!(memory::recall(&app.state, &audience, Pair::default(), &vector, 0).await.unwrap().is_empty());
 }
 
 fn said() -> Said {
-    Said { conversation_id: ConversationId(Uuid::now_v7()), message_id: MessageId(Uuid::now_v7()) }
+    Said {
+        conversation_id: ConversationId(Uuid::now_v7()),
+        generation: 1,
+        message_id: MessageId(Uuid::now_v7()),
+    }
 }
 
 #[tokio::test]
@@ -418,17 +424,17 @@ async fn what_a_user_asks_to_remember_is_one_memory_and_an_edit_outlives_a_retry
     let current = current(&app, &user).await;
     let message = said();
     let fact = memory::remember_request("Please remember that I drink green tea every morning.").unwrap();
-    let id = memory::remember(&app.state, &current, &fact, message).await.unwrap();
-    assert_eq!(memory::remember(&app.state, &current, &fact, message).await.unwrap(), id);
+    let id = memory::remember(&app.state, &current, Pair::default(), &fact, message).await.unwrap();
+    assert_eq!(memory::remember(&app.state, &current, Pair::default(), &fact, message).await.unwrap(), id);
     let rows = listed(&user, "").await;
     assert_eq!(rows.len(), 1);
     assert_eq!((&rows[0]["content"], &rows[0]["origin"]), (&json!(TEA), &json!("chat")));
     let path = format!("/memories/{id}");
     user.patch(&path, json!({ "content": BONDS })).await.expect(200);
-    assert_eq!(memory::remember(&app.state, &current, &fact, message).await.unwrap(), id);
+    assert_eq!(memory::remember(&app.state, &current, Pair::default(), &fact, message).await.unwrap(), id);
     assert_eq!(user.get(&path).await.expect(200)["content"], BONDS);
     // Said again in another message, it holds again.
-    let again = memory::remember(&app.state, &current, &fact, said()).await.unwrap();
+    let again = memory::remember(&app.state, &current, Pair::default(), &fact, said()).await.unwrap();
     assert_eq!(again, id);
     assert_eq!(user.get(&path).await.expect(200)["content"], TEA);
     assert_eq!(store_again(&user).await, id.to_string());

@@ -17,21 +17,28 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 19] = [
+const CORE_TABLES: [&str; 26] = [
     "api_keys",
+    "characters",
     "citations",
+    "conversation_summaries",
     "conversations",
     "idempotency_keys",
     "invitations",
     "jobs",
     "login_failures",
+    "mcp_servers",
     "message_events",
     "messages",
     "outbox",
+    "persona_identities",
+    "personas",
     "refresh_tokens",
+    "responses",
     "settings",
     "stream_tickets",
     "tenants",
+    "tool_approvals",
     "usage_months",
     "usage_quotas",
     "usage_records",
@@ -187,10 +194,14 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::tenant::Entity, &[]).await;
     check(app.core(), core::user::Entity, &[]).await;
     check(app.core(), core::refresh_token::Entity, &[]).await;
+    check(app.core(), core::response::Entity, &[]).await;
     check(app.core(), core::setting::Entity, &[]).await;
     check(app.core(), core::stream_ticket::Entity, &[]).await;
+    check(app.core(), core::tool_approval::Entity, &[]).await;
     check(app.core(), core::conversation::Entity, &[]).await;
-    check(app.core(), core::message::Entity, &[]).await;
+    check(app.core(), core::conversation_summary::Entity, &[]).await;
+    check(app.core(), core::mcp_server::Entity, &[]).await;
+    check(app.core(), core::message::Entity, &["search"]).await;
     check(app.core(), core::message_event::Entity, &[]).await;
     check(app.core(), core::citation::Entity, &[]).await;
     check(app.core(), core::job::Entity, &[]).await;

@@ -1,6 +1,6 @@
 //! Conversations.
 
-use crate::ids::{ConversationId, MessageId, UserId};
+use crate::ids::{CharacterId, ConversationId, MessageId, PersonaId, UserId};
 use sea_orm::entity::prelude::*;
 
 /// A row.
@@ -17,11 +17,17 @@ pub struct Model {
     pub title: Option<String>,
     /// The model that answers; none: the configured one.
     pub model: Option<String>,
+    /// Whom it is with.
+    pub character_id: Option<CharacterId>,
+    /// Who the user is in it.
+    pub persona_id: Option<PersonaId>,
     /// The last `ui_context`.
     #[sea_orm(column_type = "JsonBinary")]
     pub metadata: Json,
     /// The last message of the active path; none says the newest message.
     pub active_message_id: Option<MessageId>,
+    /// Higher than that of every conversation before, those of the same id among them.
+    pub generation: i64,
     /// When the row was made.
     pub created_at: DateTimeUtc,
     /// When the row last changed.

@@ -59,6 +59,8 @@ pub struct Model {
     pub ui_context: Option<Json>,
     /// `model` or `extractive`.
     pub mode: Option<String>,
+    /// It comes from a file that was imported.
+    pub imported: bool,
     /// Model that answered.
     pub model: Option<String>,
     /// Ids of the memories in the prompt.

@@ -16,7 +16,7 @@ pub struct Model {
     pub user_id: Option<UserId>,
     /// The tenant of that user.
     pub tenant_id: Option<TenantId>,
-    /// `chat`, `embedding`, `title`, `extraction` or `enrichment`.
+    /// `chat`, `embedding`, `title`, `summary`, `extraction` or `enrichment`.
     pub kind: String,
     /// Kind of provider: `openai` is any server that speaks so.
     pub provider: String,

@@ -69,6 +69,27 @@ pub async fn is_gone(ai: &AiTx, aggregate: Aggregate, kind: &str) -> Result<bool
     Ok(ai.query_one_raw(statement).await?.is_some())
 }
 
+/// The highest generation of the thing of whose end ai has learned by events of
+/// `kind`, as the outcome of `consumer` says; an outcome that says none stands
+/// for every generation. As with [`is_gone`], ai learns nothing more until the
+/// transaction ends.
+pub async fn gone_generation(
+    ai: &AiTx,
+    aggregate: Aggregate,
+    kind: &str,
+    consumer: &str,
+) -> Result<Option<i64>> {
+    lock(ai, LOCK_SHARED, aggregate.kind, aggregate.id).await?;
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT max(coalesce((outcome -> $3 ->> 'generation')::bigint, 9223372036854775807)) AS gone
+           FROM ai_inbox WHERE aggregate_id = $1 AND kind = $2",
+        [aggregate.id.into(), kind.into(), consumer.into()],
+    );
+    let row = ai.query_one_raw(statement).await?;
+    Ok(row.map(|row| row.try_get("", "gone")).transpose()?.flatten())
+}
+
 /// How many of these events were applied.
 pub(super) async fn count_known(ai: &impl AiConn, ids: Vec<Uuid>) -> Result<u64> {
     let statement = Statement::from_sql_and_values(

@@ -33,7 +33,7 @@ use crate::db::{AiDb, CoreDb};
 pub use deliver::{Batch, is_away};
 pub use entity::core::outbox::Model as Event;
 pub use event::{Aggregate, NewEvent, deleted_since, publish};
-pub use inbox::is_gone;
+pub use inbox::{gone_generation, is_gone};
 pub use letters::{Counts, counts, dead_letters, purge, requeue_delivered, retry};
 pub use registry::{Applied, Apply, Complete, Consumer, Registry};
 pub use relay::Relay;

@@ -1,22 +1,20 @@
 //! Receiving a source: as JSON, or as a file in `multipart/form-data`.
 
-use std::time::Duration;
-
-use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
-use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::knowledge::source::{METADATA_BYTES_MAX, TITLE_CHARS_MAX};
 use crate::knowledge::{FileContent, SourceInput};
 use crate::parse::{FileType, Hints};
 use crate::state::AppState;
 use crate::web::Json;
 use crate::web::extract::validate;
+use crate::web::form::{self, gather};
 
 /// Room for everything in the body that is not the file.
 const REST_BYTES_MAX: usize = 256 * 1024;
@@ -24,8 +22,6 @@ const REST_BYTES_MAX: usize = 256 * 1024;
 const TITLE_BYTES_MAX: usize = 4 * TITLE_CHARS_MAX;
 /// Longest kept file name, in characters.
 const FILENAME_CHARS_MAX: usize = 255;
-/// How long an upload waits until another one is done.
-const SLOT_WAIT: Duration = Duration::from_secs(10);
 const PARTS: &str = "file, title, external_id, scope, metadata, media_type";
 
 /// A file for the knowledge base.
@@ -63,7 +59,7 @@ impl FromRequest<AppState> for Sent {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
-        if is_multipart(&request) {
+        if form::is_multipart(request.headers()) {
             return receive(request, state).await;
         }
         let Json(input) =
@@ -77,27 +73,15 @@ impl FromRequest<AppState> for Sent {
     }
 }
 
-fn is_multipart(request: &Request) -> bool {
-    let given =
-        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    given.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("multipart/form-data")
-}
-
 /// Reads an upload within its time, when few enough others are under way.
 async fn receive(mut request: Request, state: &AppState) -> Result<Sent> {
     let settings = &state.settings.files;
     let limit_bytes = settings.upload_limit_bytes;
     let most = limit_bytes.saturating_add(REST_BYTES_MAX);
-    if announced(&request).is_some_and(|length| length > most as u64) {
+    if form::announced(request.headers()).is_some_and(|length| length > most as u64) {
         return Err(Error::TooLarge { limit_bytes });
     }
-    let waiting = state.slots.uploads.clone().acquire_owned();
-    let slot = tokio::time::timeout(SLOT_WAIT, waiting).await.map_err(|_| Error::Unavailable {
-        code: "uploads_busy",
-        detail: "too many files are being uploaded; try again in a moment".to_owned(),
-        source: None,
-    })?;
-    let slot = slot.context("waiting for other uploads")?;
+    let slot = state.slots.upload().await?;
     DefaultBodyLimit::max(most).apply(&mut request);
     let body = Multipart::from_request(request, state)
         .await
@@ -109,10 +93,6 @@ async fn receive(mut request: Request, state: &AppState) -> Result<Sent> {
     })??;
     let (input, file) = parts.finish()?;
     Ok(Sent { input, file: Some(file), slot: Some(slot) })
-}
-
-fn announced(request: &Request) -> Option<u64> {
-    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The parts of an upload.
@@ -129,7 +109,7 @@ struct Parts {
 }
 
 async fn read(mut body: Multipart, limit_bytes: usize) -> Result<Parts> {
-    let unreadable = |error: MultipartError| unreadable(&error, limit_bytes);
+    let unreadable = |error: MultipartError| form::unreadable(&error, limit_bytes);
     let mut parts = Parts::default();
     // No part comes twice, so there are never more than there are names.
     while let Some(field) = body.next_field().await.map_err(unreadable)? {
@@ -164,25 +144,6 @@ fn once(name: &'static str, is_there: bool) -> Result<()> {
         return Err(Error::field(name, "comes more than once; send one file a request"));
     }
     Ok(())
-}
-
-/// A part's bytes; none when there are more than `most`.
-async fn gather(mut field: Field<'_>, most: usize) -> Result<Option<Bytes>, MultipartError> {
-    let mut bytes = Vec::new();
-    while let Some(piece) = field.chunk().await? {
-        if bytes.len() + piece.len() > most {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(Some(bytes.into()))
-}
-
-fn unreadable(error: &MultipartError, limit_bytes: usize) -> Error {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Error::TooLarge { limit_bytes };
-    }
-    Error::Malformed(format!("the multipart body cannot be read: {}", error.body_text()))
 }
 
 /// A file's name without the folders some programs put before it.

@@ -1,6 +1,6 @@
 //! What a model in this process can do, without threads or queues.
 
-use crate::llm::ModelError;
+use crate::llm::{EmbedKind, ModelError};
 
 /// Vectors of a batch.
 pub(super) struct Vectors {
@@ -13,7 +13,7 @@ pub(super) struct Vectors {
 /// A model in this process. Its calls block.
 pub(super) trait Engine: Send + Sync + 'static {
     /// Embeds texts, none of which is blank.
-    fn embed(&self, texts: &[&str]) -> Result<Vectors, ModelError>;
+    fn embed(&self, kind: EmbedKind, texts: &[&str]) -> Result<Vectors, ModelError>;
 
     /// Counts tokens, without special ones and without a limit.
     fn count_tokens(&self, text: &str) -> usize;

@@ -142,7 +142,7 @@ impl Worker {
             }
             if !self.begun.is_empty() {
                 let begun = std::mem::take(&mut self.begun);
-                self.begun = self.batch(begun);
+                self.begun = self.batch(EmbedKind::Passage, begun);
             }
         }
     }
@@ -174,13 +174,13 @@ impl Worker {
             {
                 open.push_back(query);
             }
-            open = self.batch(open);
+            open = self.batch(EmbedKind::Query, open);
         }
     }
 
     /// Embeds one batch from the front of `requests`, answers those that are
     /// complete and gives back the others.
-    fn batch(&self, requests: VecDeque<Request>) -> VecDeque<Request> {
+    fn batch(&self, kind: EmbedKind, requests: VecDeque<Request>) -> VecDeque<Request> {
         // Nobody waits for the answer of a request whose receiver is gone.
         let mut requests: VecDeque<Request> =
             requests.into_iter().filter(|request| !request.reply.is_closed()).collect();
@@ -191,7 +191,7 @@ impl Worker {
             .flat_map(|(request, share)| &request.texts[request.done.vectors.len()..][..*share])
             .map(String::as_str)
             .collect();
-        let outcome = if texts.is_empty() { Ok(Vec::new()) } else { self.embed(&texts) };
+        let outcome = if texts.is_empty() { Ok(Vec::new()) } else { self.embed(kind, &texts) };
         match outcome {
             Ok(vectors) => {
                 let mut vectors = vectors.into_iter();
@@ -239,10 +239,10 @@ impl Worker {
             .collect()
     }
 
-    fn embed(&self, texts: &[&str]) -> Result<Vec<(Vec<f32>, u64)>, ModelError> {
+    fn embed(&self, kind: EmbedKind, texts: &[&str]) -> Result<Vec<(Vec<f32>, u64)>, ModelError> {
         // A defect in the model must not end the thread, and with it every
         // later request.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.engine.embed(texts)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.engine.embed(kind, texts)))
             .unwrap_or_else(|_| Err(failed("the embedding model failed on a text".to_owned())));
         let Vectors { vectors, tokens } = outcome?;
         let sound = |vector: &Vec<f32>| {

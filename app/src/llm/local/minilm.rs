@@ -4,6 +4,10 @@
 //! is one product over all their tokens; only the attention goes text by text.
 //! Groups of texts run on the threads independently. A single small group
 //! splits its products over the threads instead, for the sake of latency.
+//!
+//! A question has a dozen tokens, and its time is that of fetching the weights
+//! from memory. It reads them in half the space (bfloat16, sums in single
+//! precision): the vector is within a cosine of 1e-5 of the exact one.
 
 use std::path::Path;
 
@@ -15,8 +19,8 @@ use super::gemm::{Blocks, Gemm, Matrix, Panels};
 use super::kernels::{add_and_norm, gelu, softmax, sum_rows};
 use super::weights::{HEAD, HEADS, HIDDEN, Layer, Linear, WINDOW, Weights, damaged, missing};
 use crate::error::Result;
-use crate::llm::ModelError;
 use crate::llm::unit::to_unit_length;
+use crate::llm::{EmbedKind, ModelError};
 
 /// Tokens of a group: enough rows for the products to be efficient, few
 /// enough for the rows to stay in a core's cache.
@@ -30,6 +34,15 @@ pub(super) struct MiniLm {
     tokenizer: Tokenizer,
     first: u32,
     last: u32,
+}
+
+/// How a group is computed.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// Each product on all threads.
+    wide: bool,
+    /// With the weights in half the space.
+    half: bool,
 }
 
 /// Buffers of one thread, kept from group to group.
@@ -73,10 +86,10 @@ impl MiniLm {
     }
 
     /// The mean of a text's final states, at unit length, for each text of a group.
-    fn forward(&self, texts: &[Vec<u32>], scratch: &mut Scratch, wide: bool) -> Vec<Vec<f32>> {
+    fn forward(&self, texts: &[Vec<u32>], scratch: &mut Scratch, pace: Pace) -> Vec<Vec<f32>> {
         self.embed_words(texts, scratch);
         for layer in &self.weights.layers {
-            self.layer(layer, texts, scratch, wide);
+            self.layer(layer, texts, scratch, pace);
         }
         let mut rest = &scratch.states[..];
         texts
@@ -108,28 +121,29 @@ impl MiniLm {
         add_and_norm(self.gemm.arch(), &mut scratch.states, &scratch.output, &norm.weight, &norm.bias);
     }
 
-    fn layer(&self, layer: &Layer, texts: &[Vec<u32>], scratch: &mut Scratch, wide: bool) {
+    fn layer(&self, layer: &Layer, texts: &[Vec<u32>], scratch: &mut Scratch, pace: Pace) {
         let arch = self.gemm.arch();
-        self.linear(&layer.attention, &scratch.states, &mut scratch.attention, &mut scratch.left, wide);
+        self.linear(&layer.attention, &scratch.states, &mut scratch.attention, &mut scratch.left, pace);
         scratch.context.resize(scratch.states.len(), 0.0);
         self.attend(texts, scratch);
         let Scratch { states, context, inner, output, left, .. } = scratch;
-        self.linear(&layer.mix, context, output, left, wide);
+        self.linear(&layer.mix, context, output, left, pace);
         add_and_norm(arch, states, output, &layer.attention_norm.weight, &layer.attention_norm.bias);
-        self.linear(&layer.up, states, inner, left, wide);
+        self.linear(&layer.up, states, inner, left, pace);
         gelu(arch, inner);
-        self.linear(&layer.down, inner, output, left, wide);
+        self.linear(&layer.down, inner, output, left, pace);
         add_and_norm(arch, states, output, &layer.output_norm.weight, &layer.output_norm.bias);
     }
 
-    fn linear(&self, step: &Linear, from: &[f32], into: &mut Vec<f32>, left: &mut Blocks, wide: bool) {
+    fn linear(&self, step: &Linear, from: &[f32], into: &mut Vec<f32>, left: &mut Blocks, pace: Pace) {
         let (width, outputs) = (step.panels.depth(), step.bias.len());
         into.resize(from.len() / width * outputs, 0.0);
         self.gemm.pack_left(Matrix::dense(from, width), left);
-        if wide {
-            self.gemm.multiply_wide(left, &step.panels, &step.bias, into, outputs);
+        let right = if pace.half { step.halves.side() } else { step.panels.side() };
+        if pace.wide {
+            self.gemm.multiply_wide(left, right, &step.bias, into, outputs);
         } else {
-            self.gemm.multiply(left, &step.panels, &step.bias, into, outputs);
+            self.gemm.multiply(left, right, &step.bias, into, outputs);
         }
     }
 
@@ -151,12 +165,12 @@ impl MiniLm {
                 };
                 self.gemm.pack_left(part(0), left);
                 self.gemm.pack_transposed(part(1), right);
-                self.gemm.multiply(left, right, &[], scores, width);
+                self.gemm.multiply(left, right.side(), &[], scores, width);
                 softmax(self.gemm.arch(), scores, width, rows);
                 self.gemm.pack_left(Matrix { data: scores, stride: width, rows, columns: rows }, left);
                 self.gemm.pack(part(2), right);
                 let into = &mut context[first * HIDDEN + head * HEAD..];
-                self.gemm.multiply(left, right, &[], into, HIDDEN);
+                self.gemm.multiply(left, right.side(), &[], into, HIDDEN);
             }
             first += rows;
         }
@@ -164,18 +178,21 @@ impl MiniLm {
 }
 
 impl Engine for MiniLm {
-    fn embed(&self, texts: &[&str]) -> Result<Vectors, ModelError> {
+    fn embed(&self, kind: EmbedKind, texts: &[&str]) -> Result<Vectors, ModelError> {
         let texts: Vec<Vec<u32>> =
             texts.par_iter().map(|text| self.tokenize(text)).collect::<Result<_, _>>()?;
         let tokens: usize = texts.iter().map(Vec::len).sum();
         let share = (tokens / rayon::current_num_threads()).clamp(GROUP_TOKENS_MIN, GROUP_TOKENS);
         let groups = groups(&texts, share);
+        let half = kind == EmbedKind::Query;
         let vectors = if let [group] = groups.as_slice() {
-            self.forward(group, &mut Scratch::default(), true)
+            self.forward(group, &mut Scratch::default(), Pace { wide: true, half })
         } else {
             let done: Vec<Vec<Vec<f32>>> = groups
                 .par_iter()
-                .map_init(Scratch::default, |scratch, group| self.forward(group, scratch, false))
+                .map_init(Scratch::default, |scratch, group| {
+                    self.forward(group, scratch, Pace { wide: false, half })
+                })
                 .collect();
             done.into_iter().flatten().collect()
         };

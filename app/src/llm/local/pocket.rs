@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::engine::{Engine, Vectors};
 use super::front::failed;
 use crate::error::{Error, Result};
-use crate::llm::{ModelError, estimate};
+use crate::llm::{EmbedKind, ModelError, estimate};
 
 /// Longest text the crate takes, in bytes. Far more than its window of 128
 /// tokens, so what is cut off here would not have been read anyway.
@@ -36,7 +36,7 @@ impl Pocket {
 }
 
 impl Engine for Pocket {
-    fn embed(&self, texts: &[&str]) -> Result<Vectors, ModelError> {
+    fn embed(&self, _: EmbedKind, texts: &[&str]) -> Result<Vectors, ModelError> {
         let vectors = texts.par_iter().map(|text| self.one(text)).collect::<Result<_, _>>()?;
         // The crate does not say what it read.
         let tokens = texts.iter().map(|text| estimate::tokens(text).min(WINDOW - 2) as u64 + 2).collect();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
-use super::gemm::{Gemm, Matrix, Panels};
+use super::gemm::{Gemm, Halves, Matrix, Panels};
 use crate::error::{Error, Result};
 
 /// Length of a token's vector, everywhere in the model.
@@ -47,6 +47,8 @@ pub(super) struct Norm {
 pub(super) struct Linear {
     /// Packed weights.
     pub panels: Panels,
+    /// The same in half the space, for questions.
+    pub halves: Halves,
     /// Added to every row.
     pub bias: Vec<f32>,
 }
@@ -155,9 +157,14 @@ impl Reader<'_> {
 
     fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
         let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
+        Ok(self.packed(Matrix::dense(&weight, inputs), self.tensor(&format!("{name}.bias"), &[outputs])?))
+    }
+
+    fn packed(&self, weight: Matrix<'_>, bias: Vec<f32>) -> Linear {
         let mut panels = Panels::default();
-        self.gemm.pack_transposed(Matrix::dense(&weight, inputs), &mut panels);
-        Ok(Linear { panels, bias: self.tensor(&format!("{name}.bias"), &[outputs])? })
+        self.gemm.pack_transposed(weight, &mut panels);
+        let halves = self.gemm.halve(&panels);
+        Linear { panels, halves, bias }
     }
 
     fn layer(&self, index: usize) -> Result<Layer> {
@@ -185,9 +192,7 @@ impl Reader<'_> {
         let scale = 1.0 / (HEAD as f32).sqrt();
         let scaled = weight[..HIDDEN * HIDDEN].iter_mut().chain(&mut bias[..HIDDEN]);
         scaled.for_each(|value| *value *= scale);
-        let mut panels = Panels::default();
-        self.gemm.pack_transposed(Matrix::dense(&weight, HIDDEN), &mut panels);
-        Ok(Linear { panels, bias })
+        Ok(self.packed(Matrix::dense(&weight, HIDDEN), bias))
     }
 }
 

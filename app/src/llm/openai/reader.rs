@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::calls::Calls;
 use super::connection::Connection;
 use super::wire::{Chunk, Delta, status_of_error, usage_of, words_of_error};
-use crate::llm::{ChatDelta, ModelError};
+use crate::llm::{ChatDelta, Cut, ModelError};
 
 /// Once the answer is complete only a usage count and the end mark can follow;
 /// a server that sends neither must not hold the answer up.
@@ -126,7 +126,13 @@ impl Reader {
                 self.calls.push(pieces)?;
             }
             // Some servers send an empty reason with every event.
-            self.complete |= choice.finish_reason.is_some_and(|reason| !reason.is_empty());
+            let reason = choice.finish_reason.filter(|reason| !reason.is_empty() && !self.complete);
+            self.complete |= reason.is_some();
+            match reason.as_deref() {
+                Some("length") => self.ready.push_back(ChatDelta::Cut(Cut::Length)),
+                Some("content_filter") => self.ready.push_back(ChatDelta::Cut(Cut::Filter)),
+                _ => {}
+            }
         }
         // Some servers send a running count with every event: the last one counts,
         // and it is the last because nothing but the end comes after it.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::auth::CurrentUser;
 use crate::db::vector::Neighbour;
 use crate::error::{Error, Result};
-use crate::memory::search::{Hit, Pair, Search, search as find};
+use crate::memory::search::{Bound, Hit, Search, search as find};
 use crate::state::AppState;
 use crate::web::page::LIMIT_MAX;
 use crate::web::text::{no_nul, not_blank};
@@ -101,7 +101,7 @@ pub async fn search(
         vector: vector(&state, user.id, request.query, request.embedding).await?,
         limit: request.limit,
         scopes: request.scopes,
-        pair: Pair::Of { persona_id: request.persona_id, character_id: request.character_id },
+        bound: Bound::Of { persona_id: request.persona_id, character_id: request.character_id },
     };
     state.outbox.settle(user.id).await?;
     let found = find(&state, &user.audience(), wanted).await?;

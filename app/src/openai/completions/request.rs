@@ -7,33 +7,39 @@ use utoipa::ToSchema;
 
 use crate::error::{Error, Result};
 use crate::llm::{ChatMessage, Role};
+use crate::openai::extension::Extension;
+use crate::openai::tools;
 
 /// Messages of one request.
 const MESSAGES_MAX: usize = 1000;
 
 /// What is handed to the model as it was given.
-const HANDED_ON: [&str; 10] = [
+const HANDED_ON: [&str; 14] = [
     "temperature",
     "top_p",
-    "max_tokens",
-    "max_completion_tokens",
+    "top_k",
+    "min_p",
     "stop",
     "seed",
     "presence_penalty",
     "frequency_penalty",
+    "logit_bias",
     "response_format",
     "reasoning_effort",
+    "verbosity",
+    "tool_choice",
+    "parallel_tool_calls",
 ];
 
 /// A request of `/v1/chat/completions`. Other fields are ignored, but those
-/// that a model heeds (`temperature`, `top_p`, `max_tokens`, `stop`, `seed`,
-/// `response_format` and the like), which are handed on.
+/// that a model heeds (`temperature`, `top_p`, `stop`, `seed`, `response_format`,
+/// `tool_choice` and the like), which are handed on.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
 pub struct CompletionRequest {
-    /// The configured chat model, by name.
+    /// A chat model of `/v1/models`, by name.
     #[garde(skip)]
     pub model: String,
-    /// The conversation, oldest first; the last one is the user's.
+    /// The conversation, oldest first; the last one is the user's, or a tool's.
     #[garde(length(min = 1, max = MESSAGES_MAX))]
     pub messages: Vec<Message>,
     /// Whether the answer comes in pieces.
@@ -48,6 +54,19 @@ pub struct CompletionRequest {
     #[garde(skip)]
     #[serde(default)]
     pub n: Option<u32>,
+    /// The client's own functions, at most 128: the model's calls of them come back.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub tools: Value,
+    /// Longest answer, in tokens.
+    #[garde(skip)]
+    #[serde(default)]
+    pub max_completion_tokens: Option<u32>,
+    /// The same, by its older name.
+    #[garde(skip)]
+    #[serde(default)]
+    pub max_tokens: Option<u32>,
     /// Tandem's own: which of the user's own things the answer may rest on.
     #[garde(skip)]
     #[serde(default)]
@@ -67,31 +86,22 @@ pub struct StreamOptions {
     pub include_usage: bool,
 }
 
-/// Which of the user's own things the answer may rest on.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct Extension {
-    /// Passages of the user's documents, cited as annotations.
-    pub knowledge: bool,
-    /// What the user told earlier.
-    pub memory: bool,
-}
-
-impl Default for Extension {
-    fn default() -> Self {
-        Self { knowledge: true, memory: true }
-    }
-}
-
 /// A message.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 pub struct Message {
-    /// `system`, `developer`, `user` or `assistant`.
+    /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
     /// A text, or parts of type `text`.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub content: Value,
+    /// The assistant's calls of the client's tools.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub tool_calls: Option<Vec<Value>>,
+    /// The call that a tool's message answers.
+    #[serde(default)]
+    pub tool_call_id: Option<String>,
 }
 
 impl CompletionRequest {
@@ -104,24 +114,55 @@ impl CompletionRequest {
     }
 
     /// What the model heeds beside the messages.
-    pub(super) fn options(&self) -> Map<String, Value> {
+    pub(super) fn options(&self) -> Result<Map<String, Value>> {
         let given = |name: &&str| Some(((*name).to_owned(), self.rest.get(*name)?.clone()));
-        HANDED_ON.iter().filter_map(given).collect()
+        let mut options: Map<String, Value> = HANDED_ON.iter().filter_map(given).collect();
+        match tools::checked(&self.tools)? {
+            Some(tools) => {
+                options.insert("tools".to_owned(), tools);
+            }
+            // Servers refuse a choice among no tools.
+            None => {
+                options.retain(|name, _| !["tool_choice", "parallel_tool_calls"].contains(&name.as_str()));
+            }
+        }
+        Ok(options)
+    }
+
+    /// Longest answer.
+    pub(super) fn answer_tokens(&self) -> Result<Option<u32>> {
+        let given = [("max_completion_tokens", self.max_completion_tokens), ("max_tokens", self.max_tokens)];
+        match given.iter().find(|(_, tokens)| *tokens == Some(0)) {
+            Some((name, _)) => Err(Error::field(*name, "must be at least 1")),
+            None => Ok(self.max_completion_tokens.or(self.max_tokens)),
+        }
     }
 }
 
 impl Message {
     fn read(&self, index: usize) -> Result<ChatMessage> {
+        let content = text(&self.content, index)?;
         let role = match self.role.as_str() {
             "system" | "developer" => Role::System,
             "user" => Role::User,
-            "assistant" => Role::Assistant,
+            "assistant" => {
+                let calls = self.tool_calls.iter().flatten().enumerate();
+                let field = |at| format!("messages[{index}].tool_calls[{at}]");
+                let calls = calls.map(|(at, call)| tools::call(call, &field(at)));
+                return Ok(ChatMessage::calling(content, calls.collect::<Result<_>>()?));
+            }
+            "tool" => {
+                let field = || format!("messages[{index}].tool_call_id");
+                let id = self.tool_call_id.clone();
+                let id = id.ok_or_else(|| Error::field(field(), "must name the call that is answered"))?;
+                return Ok(ChatMessage::answering(id, content));
+            }
             other => {
-                let message = format!("'{other}' is none of system, developer, user and assistant");
+                let message = format!("'{other}' is none of system, developer, user, assistant and tool");
                 return Err(Error::field(format!("messages[{index}].role"), message));
             }
         };
-        Ok(ChatMessage::new(role, text(&self.content, index)?))
+        Ok(ChatMessage::new(role, content))
     }
 }
 

@@ -3,39 +3,84 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::conversation::CitationView;
-use crate::llm::Usage;
+use crate::chat;
+use crate::error::Result;
+use crate::llm::{Cut, ToolCall, Usage};
+use crate::openai::{cite, numbers};
 
 /// What stands in every piece of an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
-    pub(super) id: String,
-    pub(super) created: i64,
-    pub(super) model: String,
+    id: String,
+    created: i64,
+    model: String,
+}
+
+/// An answer so far.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) text: String,
+    pub(super) citations: Vec<Value>,
+    pub(super) usage: Option<Usage>,
+    pub(super) cut: Option<Cut>,
+    pub(super) calls: Vec<ToolCall>,
+}
+
+impl Answer {
+    /// A model that says nothing has failed.
+    pub(super) fn is_one(&self) -> Result<()> {
+        if self.cut.is_some() || !self.calls.is_empty() { Ok(()) } else { chat::has_words(&self.text) }
+    }
+
+    /// Why it ends, as clients are told.
+    pub(super) fn finish(&self) -> &'static str {
+        match self.cut {
+            Some(cut) => cut.name(),
+            None if self.calls.is_empty() => "stop",
+            None => "tool_calls",
+        }
+    }
+}
+
+/// A call of a tool of the client's.
+pub(super) fn called(call: &ToolCall) -> Value {
+    let function = json!({ "name": call.name, "arguments": call.arguments });
+    json!({ "id": call.id, "type": "function", "function": function })
 }
 
 impl Head {
     /// An answer that begins now, as its id says.
     pub(super) fn new(id: Uuid, model: String) -> Self {
-        let seconds = id.get_timestamp().map_or(0, |at| at.to_unix().0);
-        let created = i64::try_from(seconds).unwrap_or(i64::MAX);
-        Self { id: format!("chatcmpl-{}", id.simple()), created, model }
+        Self { id: format!("chatcmpl-{}", id.simple()), created: numbers::created(id), model }
     }
 
     /// The whole answer.
-    pub(super) fn whole(&self, text: &str, citations: &[CitationView], usage: Option<Usage>) -> Value {
-        let annotations: Vec<Value> =
-            citations.iter().enumerate().map(|(place, citation)| annotation(place, citation)).collect();
-        let message =
-            json!({ "role": "assistant", "content": text, "refusal": null, "annotations": annotations });
-        let choice = json!({ "index": 0, "message": message, "logprobs": null, "finish_reason": "stop" });
+    pub(super) fn whole(&self, answer: &Answer) -> Value {
+        let annotations: Vec<Value> = answer
+            .citations
+            .iter()
+            .enumerate()
+            .map(|(place, citation)| cite::nested(place, citation))
+            .collect();
+        let mut message = json!({
+            "role": "assistant", "content": answer.text, "refusal": null, "annotations": annotations,
+        });
+        if !answer.calls.is_empty() {
+            message["tool_calls"] = answer.calls.iter().map(called).collect();
+            if answer.text.is_empty() {
+                message["content"] = Value::Null;
+            }
+        }
+        let choice = json!({
+            "index": 0, "message": message, "logprobs": null, "finish_reason": answer.finish(),
+        });
         json!({
             "id": self.id,
             "object": "chat.completion",
             "created": self.created,
             "model": self.model,
             "choices": [choice],
-            "usage": usage,
+            "usage": numbers::completion_usage(answer.usage),
         })
     }
 
@@ -47,7 +92,7 @@ impl Head {
     /// The last piece, which has no choices.
     pub(super) fn usage(&self, usage: Option<Usage>) -> Value {
         let mut chunk = self.chunk(&json!([]));
-        chunk["usage"] = json!(usage);
+        chunk["usage"] = numbers::completion_usage(usage);
         chunk
     }
 
@@ -60,20 +105,4 @@ impl Head {
             "choices": choices,
         })
     }
-}
-
-/// A citation as clients show sources: where in the text, and of what. Its
-/// place among the answer's is what clients put pieces of lists together by.
-pub(super) fn annotation(place: usize, citation: &CitationView) -> Value {
-    json!({ "index": place, "type": "url_citation", "url_citation": {
-        "start_index": citation.start,
-        "end_index": citation.end,
-        "title": citation.title,
-        "url": format!("/api/v1/knowledge/sources/{}", citation.source_id),
-        "source_id": citation.source_id,
-        "document_id": citation.document_id,
-        "index": citation.index,
-        "page": citation.page,
-        "quote": citation.quote,
-    }})
 }

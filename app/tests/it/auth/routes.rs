@@ -51,7 +51,7 @@ impl Operation {
 
     /// The path with this id in it.
     fn path(&self, id: &str) -> String {
-        self.template.replace("{id}", id)
+        self.template.replace("{id}", id).replace("{call_id}", "call_1")
     }
 
     /// Somebody asks, about a row that does not exist if there is one in the path.
@@ -83,14 +83,23 @@ fn closed() -> impl Iterator<Item = Operation> {
 
 /// Makes a row of `owner` for the `{id}` of a path; its id.
 async fn row_of(app: &TestApp, owner: &TestUser, template: &str) -> String {
-    match template.strip_prefix(BASE).unwrap() {
+    match template.strip_prefix(BASE).unwrap_or(template) {
         "/auth/api-keys/{id}" => {
             let body = json!({"name": "a program", "scopes": ["chat:read"]});
             text(&owner.post("/auth/api-keys", body).await.expect(201), "id")
         }
         "/chat/conversations/{id}"
+        | "/chat/conversations/{id}/export"
         | "/chat/conversations/{id}/messages"
         | "/chat/conversations/{id}/send" => owner.conversation().await,
+        "/characters/{id}" => {
+            let body =
+                json!({"slug": format!("c-{}", Uuid::now_v7()), "name": "Ada", "system_prompt": "Be Ada."});
+            text(&owner.post("/characters", body).await.expect(201), "id")
+        }
+        "/personas/{id}" => {
+            text(&owner.post("/personas", json!({"name": Uuid::now_v7()})).await.expect(201), "id")
+        }
         "/chat/messages/{id}/stream"
         | "/chat/messages/{id}/stream-ticket"
         | "/chat/messages/{id}/cancel"
@@ -98,6 +107,24 @@ async fn row_of(app: &TestApp, owner: &TestUser, template: &str) -> String {
             let conversation = owner.conversation().await;
             let answer = owner.ask(&conversation, "What is beta?").await.expect(200);
             text(&answer, "assistant_message_id")
+        }
+        "/chat/messages/{id}/tool-calls/{call_id}/approve"
+        | "/chat/messages/{id}/tool-calls/{call_id}/deny" => {
+            let conversation = owner.conversation().await;
+            let answer = owner.ask(&conversation, "What is beta?").await.expect(200);
+            let id = text(&answer, "assistant_message_id");
+            // As if it were still being written, and a call waited.
+            for sql in [
+                format!(
+                    "UPDATE messages SET status = 'streaming', lease_owner = '{id}', lease_expires_at = now() + interval '1 hour' WHERE id = '{id}'"
+                ),
+                format!(
+                    "INSERT INTO tool_approvals (message_id, call_id, expires_at) VALUES ('{id}', 'call_1', now() + interval '1 hour')"
+                ),
+            ] {
+                app.core().execute_unprepared(&sql).await.unwrap();
+            }
+            id
         }
         "/chat/messages/{id}/feedback" => {
             let conversation = owner.conversation().await;
@@ -116,28 +143,43 @@ async fn row_of(app: &TestApp, owner: &TestUser, template: &str) -> String {
             let body = json!({"content": format!("I am {}", Uuid::now_v7())});
             text(&owner.post("/memories", body).await.expect(201), "id")
         }
+        "/v1/responses/{id}" | "/v1/responses/{id}/cancel" | "/v1/responses/{id}/input_items" => {
+            let body = json!({"model": "extractive", "input": "What is beta?"});
+            text(&owner.post("/v1/responses", body).await.expect(200), "id")
+        }
         _ => panic!("{template} has no case: make a row of `owner` here and answer its id"),
     }
 }
 
 /// A body with which the operation succeeds for the owner of its row.
 fn body_of(operation: &Operation) -> Option<Value> {
-    let path = operation.template.strip_prefix(BASE).unwrap();
+    let path = operation.template.strip_prefix(BASE).unwrap_or(&operation.template);
     match (operation.method.as_str(), path) {
         ("GET" | "DELETE", _)
         | (
             "POST",
             "/chat/messages/{id}/stream-ticket"
             | "/chat/messages/{id}/cancel"
-            | "/chat/messages/{id}/regenerate",
+            | "/chat/messages/{id}/regenerate"
+            | "/chat/messages/{id}/tool-calls/{call_id}/approve"
+            | "/chat/messages/{id}/tool-calls/{call_id}/deny"
+            | "/v1/responses/{id}/cancel",
         ) => None,
-        ("PATCH", "/auth/api-keys/{id}") => Some(json!({"name": "another name"})),
         ("PATCH", "/chat/conversations/{id}") => Some(json!({"title": "another title"})),
+        ("PATCH", "/auth/api-keys/{id}" | "/characters/{id}" | "/personas/{id}") => {
+            Some(json!({"name": "another name"}))
+        }
         ("POST", "/chat/conversations/{id}/send") => Some(json!({"content": "What is beta?"})),
         ("PUT" | "POST", "/chat/messages/{id}/feedback") => Some(json!({"rating": "down"})),
         ("PATCH", "/memories/{id}") => Some(json!({"content": "I am somebody else"})),
         (method, _) => panic!("{method} {path} has no case: give a body here"),
     }
+}
+
+/// Whether any key opens it: what it may do there is decided later.
+fn is_free(operation: &Operation) -> bool {
+    operation.template.ends_with("/auth/me") && operation.method == Method::GET
+        || operation.template == "/mcp"
 }
 
 /// The scope an API key needs for an operation; none: no key will do.
@@ -148,10 +190,10 @@ fn scope_of(operation: &Operation) -> Option<&'static str> {
     match (area, reads) {
         ("admin", true) => Some("admin:read"),
         ("admin", false) => Some("admin:write"),
-        ("auth", _) => None,
+        ("auth" | "mcp", _) => None,
         // `v1` is the face of OpenAI's clients.
-        ("chat" | "v1", true) => Some("chat:read"),
-        ("chat" | "v1", false) => Some("chat:write"),
+        ("chat" | "characters" | "personas" | "v1", true) => Some("chat:read"),
+        ("chat" | "characters" | "personas" | "v1", false) => Some("chat:write"),
         ("knowledge", true) => Some("knowledge:read"),
         ("knowledge", false) => Some("knowledge:write"),
         ("memories", true) => Some("memory:read"),
@@ -217,8 +259,8 @@ async fn a_row_of_somebody_else_is_404_on_every_route() {
         let ask =
             async |user: &TestUser| user.request(operation.method.clone(), &path, body.clone(), &[]).await;
         for other in [&stranger, &admin] {
-            let problem = ask(other).await.expect_problem(404, "not_found");
-            assert_ne!(problem["detail"], "route not found", "{operation:?}");
+            let detail = ask(other).await.expect_refusal(404, "not_found");
+            assert_ne!(detail, "route not found", "{operation:?}");
         }
         // The row was there, and stayed: this could have failed.
         let answer = ask(&owner).await;
@@ -266,8 +308,8 @@ async fn an_api_key_opens_only_what_its_scopes_name() {
     for operation in closed() {
         let Some(scope) = scope_of(&operation) else {
             let answer = operation.ask(&all).await;
-            if operation.method == Method::GET && operation.template.ends_with("/auth/me") {
-                answer.expect(200);
+            if is_free(&operation) {
+                assert!(![401, 403].contains(&answer.status), "{operation:?}: {}", answer.body);
             } else {
                 assert_eq!(answer.status, 403, "{operation:?}: {}", answer.body);
                 answer.expect_refusal(403, "key_not_allowed");

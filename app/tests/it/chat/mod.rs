@@ -3,12 +3,19 @@
 mod branches;
 mod cancel;
 mod citations;
+mod contract;
 mod durability;
 mod failures;
+mod first_word;
+mod imported;
 mod journal;
 mod resume;
 mod retrieval;
+mod search;
+mod summary;
 mod tickets;
+mod titles;
+mod transfer;
 mod turn;
 
 use std::time::Duration;

@@ -37,6 +37,7 @@ async fn read(chat: &Arc<dyn ChatModel>) -> (String, Option<Usage>, Option<Model
                 text.push_str(&more);
             }
             Ok(ChatDelta::Usage(count)) => assert!(usage.replace(count).is_none()),
+            Ok(ChatDelta::Cut(cut)) => panic!("nobody cut it: {cut:?}"),
             Ok(ChatDelta::ToolCalls(calls)) => panic!("nobody declared tools: {calls:?}"),
             Err(error) => {
                 assert!(stream.next().await.is_none(), "nothing comes after an error");

@@ -12,7 +12,7 @@ fn request() -> ChatRequest {
     let parameters = json!({ "type": "object", "properties": { "query": { "type": "string" } } });
     ChatRequest {
         messages: vec![ChatMessage::new(Role::User, "Why?")],
-        tools: vec![ToolSpec { name: "search", description: "Searches.", parameters }],
+        tools: vec![ToolSpec { name: "search".into(), description: "Searches.".into(), parameters }],
         ..ChatRequest::default()
     }
 }
@@ -31,6 +31,7 @@ async fn read(
         match delta? {
             ChatDelta::Text(more) => text.push_str(&more),
             ChatDelta::Usage(count) => usage = Some(count),
+            ChatDelta::Cut(_) => {}
             ChatDelta::ToolCalls(made) => calls = made,
         }
     }

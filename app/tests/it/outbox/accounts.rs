@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
+use tandem::persona::Pair;
 
 use super::{count, count_of, source, state, waiting};
 use crate::chat::{eventually, with_model};
@@ -137,9 +138,12 @@ async fn a_request_that_outlives_its_account_is_refused_by_ai() {
     assert!(accept::accept(&app.state, None, vec![offer]).await.is_err());
     let said = tandem::memory::Said {
         conversation_id: uuid::Uuid::now_v7().into(),
+        generation: 1,
         message_id: uuid::Uuid::now_v7().into(),
     };
-    assert!(tandem::memory::remember(&app.state, &current, "I drink tea.", said).await.is_err());
+    assert!(
+        tandem::memory::remember(&app.state, &current, Pair::default(), "I drink tea.", said).await.is_err()
+    );
     assert_eq!(rows_in_ai(&app, &user).await, 0);
     app.core().execute_unprepared("SELECT 1").await.unwrap();
 }

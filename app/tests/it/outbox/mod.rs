@@ -34,7 +34,7 @@ pub(crate) async fn count_of(
 }
 
 /// Events that wait, those given up too.
-async fn waiting(core: &CoreDb) -> i64 {
+pub(crate) async fn waiting(core: &CoreDb) -> i64 {
     count(core, "SELECT count(*) FROM outbox WHERE delivered_at IS NULL").await
 }
 

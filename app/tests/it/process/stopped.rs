@@ -58,8 +58,10 @@ async fn a_replica_that_wakes_after_its_lease_writes_nothing_of_its_turn() {
 
     let other = start(&env).await;
     let answer =
-        "SELECT status, content, (SELECT count(*) FROM message_events) AS events, m.xmin::text AS version
-                    FROM messages m WHERE role = 'assistant'";
+        "SELECT status, content, m.xmin::text AS version,
+                (SELECT count(*) FROM message_events) AS events, (SELECT count(*) FROM citations) AS citations,
+                (SELECT count(*) FROM messages) AS messages, (SELECT string_agg(xmin::text, ' ') FROM conversations) AS conversations
+           FROM messages m WHERE role = 'assistant'";
     until("the turn was given up", || async { value(app.core(), answer).await["status"] == "interrupted" })
         .await;
     let before = value(app.core(), answer).await;

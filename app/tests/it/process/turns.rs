@@ -1,8 +1,9 @@
-//! A turn whose process is killed or told to stop, followed at another.
+//! Turns followed at other processes than the one that writes them: by clients
+//! that are cut again and again, and when that process is killed or told to stop.
 
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -73,6 +74,24 @@ impl Pair {
         listed.json::<Value>().await.unwrap()["items"][1].clone()
     }
 
+    /// Asks for another answer at the other replica: it takes the place of the one that broke off.
+    async fn regenerate(&self) {
+        let again = reqwest::Client::new()
+            .post(format!("{}/api/v1/chat/messages/{}/regenerate", self.other.base, self.message))
+            .bearer_auth(&self.token)
+            .header("Accept", "application/json")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(again.status(), 200);
+        let again: Value = again.json().await.unwrap();
+        let stored = self.stored().await;
+        assert_eq!(stored["id"], again["assistant_message_id"]);
+        assert_eq!((stored["status"].as_str(), &stored["content"]), (Some("complete"), &again["content"]));
+        assert!(!again["content"].as_str().unwrap().is_empty(), "{again}");
+        assert_eq!(stored["siblings"], json!([self.message, stored["id"]]));
+    }
+
     /// The client has every event once, and the text that is stored.
     async fn assert_whole(&self, status: &str, ending: &str) {
         let ids: Vec<i64> = self.events.iter().map(|event| event.id).collect();
@@ -98,6 +117,7 @@ async fn a_turn_whose_process_was_killed_is_interrupted_within_15_seconds() {
     pair.go_on().await;
     pair.assert_whole("interrupted", "error").await;
     assert_eq!(pair.events.last().unwrap().data["code"], "turn_interrupted");
+    pair.regenerate().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,4 +140,92 @@ async fn a_turn_longer_than_the_grace_is_handed_over_with_what_it_said() {
     pair.assert_whole("interrupted", "error").await;
     let ended = tokio::task::spawn_blocking(move || pair.writer.child.wait().unwrap()).await.unwrap();
     assert!(ended.success(), "{ended}");
+}
+
+/// Turns, how many run at once, the words of each, and how long it takes to one.
+const TURNS: usize = 200;
+const AT_ONCE: usize = 50;
+const WORDS: usize = 60;
+const A_WORD: Duration = Duration::from_millis(60);
+
+/// What somebody reads of a stream until its tenth token, or its end.
+async fn read_ten(response: reqwest::Response, events: &mut Vec<SseEvent>) -> bool {
+    assert_eq!(response.status(), 200);
+    let (mut body, mut read, mut tokens) = (response.bytes_stream(), Vec::new(), 0);
+    while tokens < 10 {
+        let Some(bytes) = body.next().await else { return true };
+        read.extend_from_slice(&bytes.unwrap());
+        while let Some(length) = read.windows(2).position(|two| two == b"\n\n") {
+            let event: Vec<u8> = read.drain(..length + 2).collect();
+            let event = parse_events(std::str::from_utf8(&event).unwrap());
+            tokens += event.iter().filter(|event| event.event == "token").count();
+            events.extend(event);
+            if tokens == 10 {
+                break;
+            }
+        }
+    }
+    // The rest of what came is thrown away with the connection.
+    false
+}
+
+/// One turn at the first replica, whose client is cut at every tenth token and
+/// goes on at the second and the third in turn. How often it was cut.
+async fn follow_in_turn(client: &reqwest::Client, bases: &[String], token: &str, number: usize) -> usize {
+    let said: Vec<String> = (0..WORDS).map(|word| format!("t{number}-wörd{word}")).collect();
+    let said = said.join(" ");
+    let post = |path: &str| client.post(format!("{}/api/v1{path}", bases[0])).bearer_auth(token);
+    let begun: Value =
+        post("/chat/conversations").json(&json!({})).send().await.unwrap().json().await.unwrap();
+    let conversation = begun["id"].as_str().unwrap();
+    let send = post(&format!("/chat/conversations/{conversation}/send")).json(&json!({ "content": said }));
+    let (mut response, mut events, mut cuts) = (send.send().await.unwrap(), Vec::new(), 0);
+    while !read_ten(response, &mut events).await {
+        let message = events[0].data["assistant_message_id"].as_str().unwrap();
+        let base = &bases[1 + cuts % 2];
+        let attach = client
+            .get(format!("{base}/api/v1/chat/messages/{message}/stream"))
+            .bearer_auth(token)
+            .header("Last-Event-ID", events.last().unwrap().id);
+        response = attach.send().await.unwrap();
+        cuts += 1;
+    }
+    let ids: Vec<i64> = events.iter().map(|event| event.id).collect();
+    assert_eq!(ids, (1..).take(ids.len()).collect::<Vec<i64>>(), "turn {number}: an event twice, or none");
+    let endings = events.iter().filter(|event| ["done", "error"].contains(&event.event.as_str())).count();
+    let last = events.last().unwrap();
+    assert_eq!((endings, last.event.as_str()), (1, "done"), "turn {number}");
+    let url = format!("{}/api/v1/chat/conversations/{conversation}/messages", bases[2]);
+    let listed: Value = client.get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+    let stored = &listed["items"][1];
+    assert_eq!(stored["status"], "complete", "turn {number}");
+    assert_eq!(stored["content"].as_str().unwrap(), joined(&events), "turn {number}");
+    assert_eq!(last.data["content"], stored["content"], "turn {number}");
+    assert_eq!(stored["content"].as_str().unwrap(), said, "turn {number} has another's words");
+    cuts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_streams_cut_at_every_tenth_token_go_on_at_two_other_processes() {
+    let server = ModelServer::start().await;
+    server.always(Script::echo().every(A_WORD));
+    let app = TestApp::start().await;
+    let user = app.user().await;
+    let mut env = app.urls.env();
+    env.insert("OPENAI_BASE_URL".into(), server.url().to_string());
+    let start = move || [(); 3].map(|()| Serving::start(&env));
+    let replicas = tokio::task::spawn_blocking(start).await.unwrap();
+    let bases = replicas.each_ref().map(|replica| replica.base.clone());
+    let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
+    let token = user.token.clone().unwrap();
+    let cuts: Vec<usize> = stream::iter(0..TURNS)
+        .map(|number| follow_in_turn(&client, &bases, &token, number))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    assert_eq!(cuts.len(), TURNS);
+    // On a machine without time several words come as one token, and fewer cuts fit.
+    let all: usize = cuts.iter().sum();
+    println!("{TURNS} turns were cut {all} times");
+    assert!(all >= 2 * TURNS, "only {all} cuts");
 }

@@ -49,7 +49,9 @@ async fn metrics_count_requests_turns_pools_and_jobs_without_raw_paths() {
     let server = ModelServer::start().await;
     let app = with_model(&server).await;
     let user = app.user().await;
-    let conversation = user.conversation().await;
+    // With a title: no job is queued for one.
+    let made = user.post("/chat/conversations", json!({ "title": "Numbers" })).await.expect(201);
+    let conversation = made["id"].as_str().unwrap().to_owned();
     user.ask(&conversation, "one").await.expect(200);
     user.stream(&conversation, "two").await;
     user.get("/no/such/route").await.expect(404);

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod files;
+pub(crate) mod mcp_server;
 pub(crate) mod model;
 pub(crate) mod postgres;
 pub(crate) mod response;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::response::{EventStream, SseEvent, TestResponse};
 
 /// Paths that do not lie below the API's base.
-const WHOLE: [&str; 7] = ["/api/", "/health", "/docs", "/openapi", "/setup", "/metrics", "/v1/"];
+const WHOLE: [&str; 8] = ["/api/", "/health", "/docs", "/openapi", "/setup", "/metrics", "/mcp", "/v1/"];
 
 /// A user of the application under test.
 #[derive(Clone)]
@@ -92,9 +92,7 @@ impl TestUser {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> TestResponse {
-        let whole = WHOLE.iter().any(|start| path.starts_with(start));
-        let uri = if whole { path.to_owned() } else { format!("/api/v1{path}") };
-        let mut request = Request::builder().method(method).uri(uri);
+        let mut request = Request::builder().method(method).uri(whole(path));
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -118,7 +116,7 @@ impl TestUser {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> EventStream {
-        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let mut request = Request::builder().method(method).uri(whole(path));
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -137,4 +135,9 @@ impl TestUser {
         let response = self.router.clone().oneshot(request).await.unwrap();
         TestResponse::read(response).await
     }
+}
+
+fn whole(path: &str) -> String {
+    let is_whole = WHOLE.iter().any(|start| path.starts_with(start));
+    if is_whole { path.to_owned() } else { format!("/api/v1{path}") }
 }

@@ -34,6 +34,30 @@ async fn the_oldest_turns_fall_out_first_and_whole() {
 }
 
 #[tokio::test]
+async fn tokens_are_those_of_the_models_own_encoding_where_it_is_known() {
+    // Long words that are one token each.
+    let question = "Approximately international understanding regarding recommendation information throughout administration development";
+    while !tandem::llm::Counter::of("gpt-4o-mini").is_exact() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let mut earlier = Vec::new();
+    for model in ["gpt-4o-mini", "scripted"] {
+        let server = ModelServer::start().await;
+        server.always(Script::reply(["Development."]));
+        let app =
+            modelled(&server).env("CHAT_MODEL", model).env("TANDEM__CHAT__HISTORY_TOKENS", 120).start().await;
+        let user = app.user().await;
+        let conversation = user.conversation().await;
+        for _ in 0..8 {
+            user.ask(&conversation, question).await.expect(200);
+        }
+        earlier.push(told(&server).len() - 1);
+    }
+    assert!(earlier[0] >= 8, "counted: {earlier:?}");
+    assert!((2..=6).contains(&earlier[1]), "estimated: {earlier:?}");
+}
+
+#[tokio::test]
 async fn a_long_question_goes_in_whole_and_starves_neither_memories_nor_documents() {
     let server = ModelServer::start().await;
     let app = modelled(&server)

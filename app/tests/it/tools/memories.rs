@@ -107,9 +107,16 @@ async fn conversations_are_searched_by_words_and_only_the_users_own() {
         user.ask(&conversation, said).await.expect(200);
     }
     let conversation = one.conversation().await;
-    for (query, count) in
-        [("CANARY beta", 1), ("100% of_beta", 1), ("100%canary", 0), ("answer", 2), ("\\", 0)]
-    {
+    for (query, count) in [
+        ("CANARY beta", 1),
+        ("100% of_beta", 1),
+        ("100%canary", 1),
+        ("canaries sang", 0),
+        ("canary -beta", 0),
+        ("canary or nothingatall", 1),
+        ("answer", 2),
+        ("\\", 0),
+    ] {
         let search = ("search_conversations", json!({ "query": query, "limit": 2 }));
         let result = call(&server, &one, &conversation, "Look.", search).await;
         let items = result["data"]["items"].as_array().unwrap();

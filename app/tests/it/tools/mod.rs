@@ -1,8 +1,11 @@
 //! What the model may call, what it gets, and what it can not be made to do.
 
+mod approval;
 mod budget;
+mod external;
 mod injection;
 mod memories;
+mod obeying;
 mod rounds;
 
 use serde_json::Value;

@@ -72,7 +72,9 @@ async fn client(user: TestUser, bases: [String; 2], dead: Arc<AtomicBool>, asked
     while asked.load(Ordering::Relaxed) < CALLS && refused < 3 {
         let base = if dead.load(Ordering::Relaxed) { &bases[1] } else { &bases[turn % 2] };
         if turn % TURNS == 0 {
-            conversation = user.conversation().await;
+            // With a title: no model is asked for one.
+            let made = user.post("/chat/conversations", json!({ "title": "Beta" })).await.expect(201);
+            made["id"].as_str().unwrap().clone_into(&mut conversation);
         }
         turn += 1;
         let sent = http

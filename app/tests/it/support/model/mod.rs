@@ -150,6 +150,7 @@ async fn chat(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, byte
             _ => shared.chat.pop_front().unwrap_or_else(|| shared.chat_default.clone()),
         }
     };
+    let script = if script.obeys { Script::obeyed(&body) } else { script.answering(&body) };
     tokio::time::sleep(script.before).await;
     if let Some(refusal) = refusal(&script, &body) {
         return refusal;

@@ -12,13 +12,16 @@ pub(crate) struct Script {
     pub(super) body: Option<String>,
     pub(super) chunks: Vec<String>,
     pub(super) calls: Vec<Value>,
+    pub(super) echoes: bool,
     pub(super) before: Duration,
     pub(super) between: Duration,
     pub(super) usage: Option<(u32, u32)>,
     pub(super) end: End,
+    pub(super) finish: Option<&'static str>,
     pub(super) refuses: Option<&'static str>,
     pub(super) dimensions: Option<usize>,
     pub(super) content_type: &'static str,
+    pub(super) obeys: bool,
 }
 
 /// How a streamed answer ends.
@@ -53,14 +56,32 @@ impl Script {
             body: None,
             chunks: chunks.into_iter().map(Into::into).collect(),
             calls: Vec::new(),
+            echoes: false,
             before: Duration::ZERO,
             between: Duration::ZERO,
             usage: None,
             end: End::Complete,
+            finish: None,
             refuses: None,
             dimensions: None,
             content_type: "application/json",
+            obeys: false,
         }
+    }
+
+    /// Says the last message back, word by word: each turn has words of its own.
+    pub(crate) fn echo() -> Self {
+        Self { echoes: true, ..Self::reply([""; 0]) }
+    }
+
+    /// With the words it says to this request.
+    pub(super) fn answering(mut self, body: &Value) -> Self {
+        if self.echoes {
+            let last = body["messages"].as_array().and_then(|messages| messages.last());
+            let said = last.and_then(|message| message["content"].as_str()).unwrap_or_default();
+            self.chunks = said.split_inclusive(' ').map(ToOwned::to_owned).collect();
+        }
+        self
     }
 
     /// Calls tools: each a name and arguments, sent as OpenAI does, id and name
@@ -83,6 +104,50 @@ impl Script {
     /// Sends these values as the `tool_calls` of one delta each.
     pub(crate) fn deltas(calls: Vec<Value>) -> Self {
         Self { calls, ..Self::reply([""; 0]) }
+    }
+
+    /// Does what any text of its prompt orders by `OBEY[[tool {arguments}]]`, each
+    /// order once, be it in a message, a result or the description of a tool.
+    pub(crate) fn obeying() -> Self {
+        Self { obeys: true, ..Self::reply([""; 0]) }
+    }
+
+    /// What an obeying model says to this request.
+    pub(super) fn obeyed(body: &Value) -> Self {
+        let messages = body["messages"].as_array().cloned().unwrap_or_default();
+        let (mut texts, mut made) = (Vec::new(), Vec::new());
+        for message in &messages {
+            let text = message["content"].as_str().unwrap_or_default();
+            match serde_json::from_str::<Value>(text) {
+                // The envelope tells the arguments back: only what was found counts.
+                Ok(envelope) if message["role"] == "tool" => strings(&envelope["data"], &mut texts),
+                _ => texts.push(text.to_owned()),
+            }
+            for call in message["tool_calls"].as_array().into_iter().flatten() {
+                let arguments = call["function"]["arguments"].as_str().unwrap_or_default();
+                let arguments = serde_json::from_str::<Value>(arguments).unwrap_or_default();
+                made.push((call["function"]["name"].as_str().unwrap_or_default().to_owned(), arguments));
+            }
+        }
+        if body["tools"].is_array() {
+            strings(&body["tools"], &mut texts);
+        } else {
+            texts.clear();
+        }
+        let ordered = texts.iter().flat_map(|text| text.split("OBEY[[").skip(1)).filter_map(|rest| {
+            let (name, arguments) = rest.split("]]").next()?.split_once(' ')?;
+            Some((name.to_owned(), serde_json::from_str::<Value>(arguments).ok()?))
+        });
+        let mut orders: Vec<(String, Value)> = Vec::new();
+        for order in ordered {
+            if !made.contains(&order) && !orders.contains(&order) {
+                orders.push(order);
+            }
+        }
+        if orders.is_empty() {
+            return Self::reply(["Done."]);
+        }
+        Self::calls(orders.iter().map(|(name, arguments)| (name.as_str(), arguments.clone())))
     }
 
     /// Says this before it calls tools.
@@ -136,6 +201,11 @@ impl Script {
         Self { end, ..self }
     }
 
+    /// Gives this finish reason instead of the usual one.
+    pub(crate) fn finishing(self, reason: &'static str) -> Self {
+        Self { finish: Some(reason), ..self }
+    }
+
     /// Answers 400 to a body with this field, and as scripted to any other.
     pub(crate) fn refuses(self, field: &'static str) -> Self {
         Self { refuses: Some(field), ..self }
@@ -144,5 +214,15 @@ impl Script {
     /// Makes vectors of this length, whatever is asked for.
     pub(crate) fn dimensions(self, dimensions: usize) -> Self {
         Self { dimensions: Some(dimensions), ..self }
+    }
+}
+
+/// Every text in a value.
+fn strings(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| strings(field, found)),
+        _ => {}
     }
 }

@@ -32,7 +32,8 @@ pub(super) fn events(script: &Script, asked: bool) -> Vec<(Duration, Event)> {
     for calls in &script.calls {
         events.push((Duration::ZERO, event(chunk(json!({"tool_calls": calls}), Value::Null))));
     }
-    let reason = if script.calls.is_empty() { "stop" } else { "tool_calls" };
+    let usual = if script.calls.is_empty() { "stop" } else { "tool_calls" };
+    let reason = script.finish.unwrap_or(usual);
     let mut last = |data: String| events.push((Duration::ZERO, event(data)));
     match script.end {
         End::Complete | End::WithoutMark => {

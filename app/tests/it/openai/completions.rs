@@ -1,10 +1,9 @@
-//! The face of OpenAI's clients: its shapes, its errors, and whose knowledge answers.
+//! `/v1/chat/completions`: its shapes, its errors, and whose knowledge answers.
 
 use axum::http::Method;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::streamed;
 use crate::chat::{FOUR, learn, with_model};
 use crate::support::TestApp;
 use crate::support::model::{ModelServer, Script};
@@ -14,16 +13,6 @@ const COMPLETIONS: &str = "/v1/chat/completions";
 
 fn asking(question: &str) -> Value {
     json!({ "model": "scripted", "messages": [{ "role": "user", "content": question }] })
-}
-
-/// The data of a stream's events.
-async fn streamed(user: &TestUser, mut body: Value) -> Vec<String> {
-    body["stream"] = json!(true);
-    let answer = user.post(COMPLETIONS, body).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.headers["content-type"], "text/event-stream");
-    let lines = answer.body.lines().filter_map(|line| line.strip_prefix("data: "));
-    lines.map(str::to_owned).collect()
 }
 
 #[tokio::test]
@@ -38,7 +27,11 @@ async fn an_answer_cites_the_users_own_documents_as_annotations() {
     let choice = &answer["choices"][0];
     assert_eq!(choice["message"]["content"], "Beta measures moves [1]. And no more.");
     assert_eq!(choice["finish_reason"], "stop");
-    assert_eq!(answer["usage"], json!({ "prompt_tokens": 30, "completion_tokens": 7, "total_tokens": 37 }));
+    let usage = json!({
+        "prompt_tokens": 30, "completion_tokens": 7, "total_tokens": 37,
+        "prompt_tokens_details": { "cached_tokens": 0 }, "completion_tokens_details": { "reasoning_tokens": 0 },
+    });
+    assert_eq!(answer["usage"], usage);
     let cited = &choice["message"]["annotations"][0]["url_citation"];
     assert_eq!(cited["title"], "Beta");
     assert_eq!((cited["start_index"].clone(), cited["end_index"].clone()), (json!(20), json!(23)));
@@ -59,7 +52,7 @@ async fn a_stream_has_the_pieces_that_clients_read() {
     let user = app.user().await;
     let mut body = asking("Hello?");
     body["stream_options"] = json!({ "include_usage": true });
-    let lines = streamed(&user, body).await;
+    let lines = streamed(&user, COMPLETIONS, body).await;
     assert_eq!(lines.last().unwrap(), "[DONE]");
     let chunks: Vec<Value> =
         lines[..lines.len() - 1].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -75,7 +68,7 @@ async fn a_stream_has_the_pieces_that_clients_read() {
     assert_eq!(usage["choices"], json!([]));
     assert_eq!(usage["usage"]["total_tokens"], 7);
 
-    let lines = streamed(&user, asking("Hello?")).await;
+    let lines = streamed(&user, COMPLETIONS, asking("Hello?")).await;
     assert!(!lines.iter().any(|line| line.contains("\"usage\"")), "{lines:?}");
 }
 
@@ -137,6 +130,11 @@ async fn wrong_requests_are_named_in_openais_shape() {
     let server = ModelServer::start().await;
     let app = with_model(&server).await;
     let user = app.user().await;
+    let with = |field: &str, value: Value| {
+        let mut body = asking("Hello?");
+        body[field] = value;
+        body
+    };
     let wrong = [
         (json!({ "model": "scripted", "messages": [] }), "messages"),
         (json!({ "model": "scripted", "messages": [{ "role": "assistant", "content": "I" }] }), "messages"),
@@ -149,6 +147,13 @@ async fn wrong_requests_are_named_in_openais_shape() {
             "messages[0].content",
         ),
         (json!({ "model": "scripted", "n": 2, "messages": [{ "role": "user", "content": "I" }] }), "n"),
+        (
+            json!({ "model": "scripted", "messages": [{ "role": "tool", "content": "I" }] }),
+            "messages[0].tool_call_id",
+        ),
+        (with("tools", json!([{ "type": "retrieval" }])), "tools[0].type"),
+        (with("tools", json!([{ "type": "function", "function": {} }])), "tools[0].function.name"),
+        (with("max_tokens", json!(0)), "max_tokens"),
     ];
     for (body, param) in wrong {
         let answer = user.post(COMPLETIONS, body).await;
@@ -188,37 +193,111 @@ async fn without_a_model_the_answer_is_quoted() {
     assert_eq!(message["annotations"][0]["url_citation"]["title"], "Beta");
 }
 
+fn weather() -> Value {
+    json!([{ "type": "function", "function": {
+        "name": "weather", "description": "Weather of a place",
+        "parameters": { "type": "object", "properties": { "place": { "type": "string" } } },
+    } }])
+}
+
 #[tokio::test]
-async fn embeddings_come_as_numbers_and_as_base64() {
-    let app = TestApp::start().await;
+async fn a_clients_tools_go_to_the_model_and_its_calls_come_back() {
+    let server = ModelServer::start().await;
+    server.push(
+        Script::calls([("weather", json!({ "place": "Ulm" })), ("weather", json!({ "place": "Bonn" }))])
+            .usage(9, 3),
+    );
+    server.push(Script::reply(["It is warm."]));
+    let app = with_model(&server).await;
     let user = app.user().await;
-    let models = user.get("/v1/models").await.expect(200);
-    let model = models["data"][1]["id"].as_str().unwrap().to_owned();
-    assert_eq!(user.get(&format!("/v1/models/{model}")).await.expect(200)["object"], "model");
-    user.get("/v1/models/none").await.expect_refusal(404, "model_not_found");
+    let mut body = asking("How warm is it in Ulm and Bonn?");
+    body["tools"] = weather();
+    body["tool_choice"] = json!("auto");
+    let answer = user.post(COMPLETIONS, body.clone()).await.expect(200);
+    let choice = &answer["choices"][0];
+    assert_eq!(choice["finish_reason"], "tool_calls");
+    assert_eq!(choice["message"]["content"], Value::Null);
+    let calls = choice["message"]["tool_calls"].as_array().unwrap();
+    assert_eq!(calls.len(), 2);
+    assert_eq!(
+        (calls[1]["type"].as_str(), calls[1]["function"]["name"].as_str()),
+        (Some("function"), Some("weather"))
+    );
+    assert_eq!(calls[1]["function"]["arguments"], r#"{"place":"Bonn"}"#);
+    assert_eq!(answer["usage"]["total_tokens"], 12);
+    let sent = &server.requests()[0];
+    assert_eq!((&sent.body["tools"], &sent.body["tool_choice"]), (&weather(), &json!("auto")));
 
-    let texts = ["market beta", "a bond's duration"];
-    let body = json!({ "model": model, "input": texts });
-    let numbers = user.post("/v1/embeddings", body).await.expect(200);
-    assert_eq!(numbers["data"].as_array().unwrap().len(), 2);
-    assert!(numbers["usage"]["prompt_tokens"].as_u64().unwrap() > 4);
-    let body = json!({ "model": model, "input": texts[1], "encoding_format": "base64" });
-    let packed = user.post("/v1/embeddings", body).await.expect(200);
-    let bytes = STANDARD.decode(packed["data"][0]["embedding"].as_str().unwrap()).unwrap();
-    let unpacked: Vec<f32> =
-        bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
-    let written: Vec<f32> = serde_json::from_value(numbers["data"][1]["embedding"].clone()).unwrap();
-    assert_eq!(unpacked.len(), 384);
-    assert!(unpacked.iter().zip(&written).all(|(a, b)| (a - b).abs() < 1e-5));
+    let result =
+        |call: &Value| json!({ "role": "tool", "tool_call_id": call["id"], "content": "20 degrees" });
+    let mut messages = body["messages"].as_array().unwrap().clone();
+    messages.push(choice["message"].clone());
+    messages.extend(calls.iter().map(result));
+    body["messages"] = json!(messages);
+    let answer = user.post(COMPLETIONS, body).await.expect(200);
+    assert_eq!(answer["choices"][0]["message"]["content"], "It is warm.");
+    let sent = server.requests().pop().unwrap();
+    let said: Vec<&Value> = sent.body["messages"].as_array().unwrap().iter().collect();
+    assert_eq!(said[1]["tool_calls"], choice["message"]["tool_calls"]);
+    assert_eq!((&said[3]["role"], &said[3]["tool_call_id"]), (&json!("tool"), &calls[1]["id"]));
+}
 
-    for (body, param) in [
-        (json!({ "model": model, "input": [] }), "input"),
-        (json!({ "model": model, "input": ["", "x"] }), "input[0]"),
-        (json!({ "model": model, "input": [[1, 2]] }), "input"),
-        (json!({ "model": model, "input": "x", "dimensions": 3 }), "dimensions"),
-    ] {
-        let answer = user.post("/v1/embeddings", body).await;
-        assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap()["error"]["param"], param);
-        answer.expect_refusal(400, "invalid_field");
+#[tokio::test]
+async fn streamed_calls_are_put_together_by_index() {
+    let server = ModelServer::start().await;
+    server
+        .push(Script::calls([("weather", json!({ "place": "Ulm" })), ("wind", json!({}))]).saying("I look."));
+    let app = with_model(&server).await;
+    let user = app.user().await;
+    let mut body = asking("How warm?");
+    body["tools"] = weather();
+    let lines = streamed(&user, COMPLETIONS, body).await;
+    let chunks: Vec<Value> =
+        lines[..lines.len() - 1].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut calls = vec![(String::new(), String::new(), String::new()); 2];
+    for piece in
+        chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array()).flatten()
+    {
+        let call = &mut calls[usize::try_from(piece["index"].as_u64().unwrap()).unwrap()];
+        call.0.push_str(piece["id"].as_str().unwrap_or_default());
+        call.1.push_str(piece["function"]["name"].as_str().unwrap_or_default());
+        call.2.push_str(piece["function"]["arguments"].as_str().unwrap_or_default());
+    }
+    assert!(calls.iter().all(|call| call.0.starts_with("call_")), "{calls:?}");
+    let whole: Vec<_> = calls.iter().map(|call| (call.1.as_str(), call.2.as_str())).collect();
+    assert_eq!(whole, [("weather", r#"{"place":"Ulm"}"#), ("wind", "{}")]);
+    assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "tool_calls");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_as_long_as_it_may_be_says_so() {
+    let server = ModelServer::start().await;
+    server.always(Script::reply(["Once upon"]).finishing("length"));
+    let app = with_model(&server).await;
+    let user = app.user().await;
+    let mut body = asking("Tell me a story");
+    body["max_completion_tokens"] = json!(2);
+    let answer = user.post(COMPLETIONS, body.clone()).await.expect(200);
+    assert_eq!(answer["choices"][0]["finish_reason"], "length");
+    assert_eq!(server.requests()[0].body["max_tokens"], 2);
+    let lines = streamed(&user, COMPLETIONS, body).await;
+    assert!(lines[lines.len() - 2].contains(r#""finish_reason":"length""#), "{lines:?}");
+}
+
+/// Without passages nothing can be cited, so nothing is taken for a marker.
+#[tokio::test]
+async fn code_and_json_come_as_the_model_wrote_them() {
+    let server = ModelServer::start().await;
+    let written = r#"{"a": [1], "code": "list[0] [7]"}"#;
+    server.always(Script::reply([&written[..9], &written[9..]]));
+    let app = with_model(&server).await;
+    let (reader, other) = (app.user().await, app.user().await);
+    learn(&app, &reader, &FOUR).await;
+    let question = asking("What does market beta measure, as JSON?");
+    let mut as_json = question.clone();
+    as_json["response_format"] = json!({ "type": "json_object" });
+    for (user, body) in [(&reader, as_json), (&other, question)] {
+        let answer = user.post(COMPLETIONS, body).await.expect(200);
+        assert_eq!(answer["choices"][0]["message"]["content"], written);
     }
 }
