@@ -15,7 +15,7 @@ mod search;
 mod summary;
 mod tickets;
 mod titles;
-mod transfer;
+pub(crate) mod transfer;
 mod turn;
 
 use std::time::Duration;

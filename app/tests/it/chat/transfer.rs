@@ -26,7 +26,7 @@ fn contents(items: &[Value]) -> Vec<&str> {
     items.iter().map(|item| item["content"].as_str().unwrap()).collect()
 }
 
-pub(super) fn export(conversations: Value) -> Value {
+pub(crate) fn export(conversations: Value) -> Value {
     json!({ "schema": "tandem.conversations", "version": 1, "conversations": conversations })
 }
 
