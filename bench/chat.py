@@ -30,8 +30,11 @@ def _turns(stage, name, count, script):
 
 
 def with_model(stage, **settings):
+    """Jobs are off: every turn here begins a conversation, and its title would be a second call of the model."""
     provider = stage.start_provider()
-    stage.start_tandem(OPENAI_BASE_URL=f"{provider}/v1", OPENAI_API_KEY="bench", CHAT_MODEL="scripted", **settings)
+    stage.start_tandem(
+        OPENAI_BASE_URL=f"{provider}/v1", OPENAI_API_KEY="bench", CHAT_MODEL="scripted", WORKERS="0", **settings
+    )  # fmt: skip
 
 
 def first_token(stage):
