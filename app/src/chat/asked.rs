@@ -55,10 +55,14 @@ impl Asked {
         self.call.answer_tokens(reserved, self.state.settings.quota.answer_tokens)
     }
 
-    /// The same model is asked again. Its prompt has about this many tokens.
-    pub(super) fn again(&mut self, request: &ChatRequest) -> u32 {
+    /// Tokens of the next prompt, about.
+    pub(super) fn next_tokens(&self, request: &ChatRequest) -> u32 {
+        self.call.next_tokens(request)
+    }
+
+    /// The same model is asked again.
+    pub(super) fn again(&mut self, request: &ChatRequest) {
         self.call.again(request);
-        self.call.prompt_tokens()
     }
 
     /// More of the answer.

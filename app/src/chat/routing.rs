@@ -118,15 +118,16 @@ impl Route {
     ) -> Result<()> {
         let Some(call) = &mut draft.call else { return Ok(()) };
         request.model = Some(call.model.clone());
-        let prompt_tokens = call.again(request);
-        if !self.limits.takes_tokens() {
-            return Ok(());
+        if self.limits.takes_tokens() {
+            let (state, answer_tokens) = (&turn.state, turn.state.settings.quota.answer_tokens);
+            request.answer_tokens = Some(answer_tokens);
+            let wants = wants(state, &call.model, call.next_tokens(request));
+            let (user, answer) = (turn.user.id, turn.assistant_message_id);
+            // What is refused is not asked, and takes nothing.
+            usage::reserve_more(&state.core, &self.limits, user, answer, wants).await?;
         }
-        let (state, answer_tokens) = (&turn.state, turn.state.settings.quota.answer_tokens);
-        request.answer_tokens = Some(answer_tokens);
-        let wants = wants(state, &call.model, prompt_tokens);
-        let (user, answer) = (turn.user.id, turn.assistant_message_id);
-        usage::reserve_more(&state.core, &self.limits, user, answer, wants).await
+        call.again(request);
+        Ok(())
     }
 }
 

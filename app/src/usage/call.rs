@@ -46,6 +46,11 @@ impl Call {
         }
     }
 
+    /// Tokens of the next request's prompt, about.
+    pub fn next_tokens(&self, request: &ChatRequest) -> u32 {
+        prompt_tokens(request, self.counter)
+    }
+
     /// The next request of the same answer.
     pub fn again(&mut self, request: &ChatRequest) {
         self.close();

@@ -139,3 +139,41 @@ async fn administrators_give_a_user_other_limits() {
         .expect_wrong_field("quota.monthly_tokens");
     user.patch(&path, json!({"quota": {"monthly_messages": 0}})).await.expect_problem(403, "admin_only");
 }
+
+/// Each round of tools is asked only if the month has room for it.
+#[tokio::test]
+async fn a_round_of_tools_for_which_there_is_no_room_is_not_asked() {
+    let server = ModelServer::start().await;
+    server.push(Script::hang());
+    let app = options(&server).env("TANDEM__QUOTA__ANSWER_TOKENS", 200).env(LIMIT, 1_000_000).start().await;
+    let user = app.user().await;
+    let conversation = user.conversation().await;
+    let asking = tokio::spawn({
+        let (user, conversation) = (user.clone(), conversation.clone());
+        async move { user.ask(&conversation, "What do I drink?").await }
+    });
+    assert!(eventually(|| async { !server.requests().is_empty() }).await);
+    let first = number(&app, "SELECT reserved_tokens FROM usage_months").await;
+    asking.abort();
+
+    let server = ModelServer::start().await;
+    let call = || Script::calls([("recall", json!({"query": "tea"}))]).usage(300, 20);
+    server.push(call().saying("Let me look."));
+    server.push(call());
+    let app = options(&server).env("TANDEM__QUOTA__ANSWER_TOKENS", 200).env(LIMIT, first + 330).start().await;
+    let user = app.user().await;
+    let events = user.stream(&user.conversation().await, "What do I drink?").await;
+    assert!(events.iter().any(|event| event.data["code"] == "quota_reached"), "{events:?}");
+    let last = events.last().unwrap();
+    assert_eq!((last.event.as_str(), &last.data["content"]), ("done", &json!("Let me look.")));
+    assert_eq!(server.requests().len(), 1);
+    // Where nothing was said yet, it is an error.
+    let events = user.stream(&user.conversation().await, "What do I drink?").await;
+    let last = events.last().unwrap();
+    assert_eq!((last.event.as_str(), &last.data["code"]), ("error", &json!("quota_exceeded")));
+    assert_eq!(number(&app, "SELECT reserved_tokens FROM usage_months").await, 0);
+    assert_eq!(number(&app, "SELECT used_tokens FROM usage_months").await, 640);
+    assert_eq!(server.requests().len(), 2);
+}
+
+const LIMIT: &str = "TANDEM__QUOTA__MONTHLY_TOKENS";
