@@ -20,12 +20,13 @@ pub mod state;
 pub mod auth;
 pub mod conversation;
 pub mod idempotency;
+pub mod market;
 pub mod persona;
 pub mod usage;
 // Tier 4
 pub mod knowledge;
 pub mod memory;
-pub mod openai;
+pub mod portfolio;
 // Tier 6
 pub mod feedback;
 pub mod tools;
@@ -34,6 +35,7 @@ pub mod chat;
 // Tier 8
 pub mod admin;
 pub mod mcp;
+pub mod openai;
 // Tier 9
 pub mod cli;
 pub mod router;

@@ -117,3 +117,47 @@ id_type!(
     /// A vote on an answer (ai).
     FeedbackId
 );
+id_type!(
+    /// A portfolio (core).
+    PortfolioId
+);
+id_type!(
+    /// A lot of a portfolio (core).
+    PositionId
+);
+id_type!(
+    /// A close of a lot (core).
+    RealizedEventId
+);
+id_type!(
+    /// A contribution or withdrawal (core).
+    EquityChangeId
+);
+id_type!(
+    /// A tag (core).
+    TagId
+);
+id_type!(
+    /// A target price (core).
+    TargetPriceId
+);
+id_type!(
+    /// A factor (core).
+    FactorDefinitionId
+);
+id_type!(
+    /// A stress scenario (core).
+    StressScenarioId
+);
+id_type!(
+    /// A run of the batch (core).
+    BatchRunId
+);
+id_type!(
+    /// A phase of a run (core).
+    BatchJobId
+);
+id_type!(
+    /// A schedule of the batch (core).
+    BatchScheduleId
+);

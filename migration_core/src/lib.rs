@@ -25,6 +25,9 @@ mod m20261121_000027_responses;
 mod m20261121_000028_personas;
 mod m20261121_000030_imports;
 mod m20261121_000031_summaries;
+mod m20261121_000040_portfolios;
+mod m20261121_000041_market;
+mod m20261121_000042_batch;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -52,6 +55,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000028_personas::Migration),
             Box::new(m20261121_000030_imports::Migration),
             Box::new(m20261121_000031_summaries::Migration),
+            Box::new(m20261121_000040_portfolios::Migration),
+            Box::new(m20261121_000041_market::Migration),
+            Box::new(m20261121_000042_batch::Migration),
         ]
     }
 

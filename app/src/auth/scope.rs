@@ -9,13 +9,20 @@ use crate::error::{Error, Result};
 
 /// The areas, by the first segment of a path below the API's base. `auth` is
 /// not among them: keys do not manage accounts, sessions or keys.
-const AREAS: [(&str, &str); 7] = [
+const AREAS: [(&str, &str); 14] = [
     ("admin", "admin"),
+    ("analytics", "portfolio"),
     ("characters", "chat"),
     ("chat", "chat"),
+    ("data", "portfolio"),
+    ("fundamentals", "portfolio"),
     ("knowledge", "knowledge"),
     ("memories", "memory"),
     ("personas", "chat"),
+    ("portfolios", "portfolio"),
+    ("positions", "portfolio"),
+    ("tags", "portfolio"),
+    ("target-prices", "portfolio"),
     // What OpenAI's clients know, which begins at the root.
     ("v1", "chat"),
 ];

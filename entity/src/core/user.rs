@@ -16,6 +16,17 @@ pub enum Role {
     Admin,
 }
 
+/// What an account comprises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// A few portfolios.
+    Free,
+    /// More.
+    Paid,
+}
+
 /// An argon2id hash in PHC form. Who guesses at it can test guesses, so it is
 /// never printed, not even as part of a row.
 #[derive(Clone, PartialEq, Eq, DeriveValueType)]
@@ -46,6 +57,8 @@ pub struct Model {
     pub full_name: Option<String>,
     /// What the user may do.
     pub role: Role,
+    /// What the account comprises.
+    pub tier: Tier,
     /// False closes every door on the next request.
     pub is_active: bool,
     /// When the row was made.

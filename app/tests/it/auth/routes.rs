@@ -18,7 +18,7 @@ use crate::support::response::TestResponse;
 use crate::support::user::TestUser;
 
 /// Every scope an API key can have.
-const SCOPES: [&str; 8] = [
+const SCOPES: [&str; 10] = [
     "admin:read",
     "admin:write",
     "chat:read",
@@ -27,6 +27,8 @@ const SCOPES: [&str; 8] = [
     "knowledge:write",
     "memory:read",
     "memory:write",
+    "portfolio:read",
+    "portfolio:write",
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,6 +200,14 @@ fn scope_of(operation: &Operation) -> Option<&'static str> {
         ("knowledge", false) => Some("knowledge:write"),
         ("memories", true) => Some("memory:read"),
         ("memories", false) => Some("memory:write"),
+        (
+            "analytics" | "data" | "fundamentals" | "portfolios" | "positions" | "tags" | "target-prices",
+            true,
+        ) => Some("portfolio:read"),
+        (
+            "analytics" | "data" | "fundamentals" | "portfolios" | "positions" | "tags" | "target-prices",
+            false,
+        ) => Some("portfolio:write"),
         _ => panic!("{path} has no case: which scope does an API key need?"),
     }
 }
