@@ -7,7 +7,7 @@ use crate::db::CoreConn;
 use crate::error::Result;
 
 /// Longest symbol; a listed option's has 21 characters.
-pub const CHARACTERS_MAX: usize = 32;
+const CHARACTERS_MAX: usize = 32;
 
 /// A symbol as it is stored: upper case, a pair of currencies as `EUR/USD`.
 /// None if it is none: letters, digits and `.`, `-`, `/`, `=`, `^`, `:`, `_`
