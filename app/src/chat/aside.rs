@@ -11,6 +11,7 @@ use futures::StreamExt;
 use super::turn::Turn;
 use super::{summary, titles};
 use crate::error::{CanFail, Result};
+use crate::jobs::NewJob;
 use crate::llm::{ChatDelta, ChatMessage, ChatModel, ChatRequest, Counter, ModelError, Role};
 use crate::state::AppState;
 use crate::usage::{self, Call, Spent};
@@ -31,15 +32,11 @@ pub(super) struct Aside<'a> {
     pub(super) bytes_max: usize,
 }
 
-/// Queues what follows a complete turn; `fallen` is up to where a summary is to be made.
-pub(super) async fn queue(turn: &Turn, fallen: Option<MessageId>) -> Result<()> {
-    if turn.is_untitled {
-        titles::ask_for(turn).await?;
-    }
-    match fallen {
-        Some(through) => summary::ask_for(turn, through).await,
-        None => Ok(()),
-    }
+/// What follows a complete turn; `fallen` is up to where a summary is to be made.
+pub(super) fn jobs(turn: &Turn, fallen: Option<MessageId>) -> Vec<NewJob> {
+    let title = turn.is_untitled.then(|| titles::job(turn));
+    let summary = fallen.map(|through| summary::job(turn, through));
+    title.into_iter().chain(summary).collect()
 }
 
 /// What the model says; none if there is no model for this user, or it fails or

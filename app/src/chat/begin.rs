@@ -120,6 +120,7 @@ struct Told {
 struct Place {
     conversation_id: ConversationId,
     generation: i64,
+    is_first: bool,
     is_untitled: bool,
     question_id: MessageId,
     asked_at: DateTime<Utc>,
@@ -138,6 +139,7 @@ impl Place {
         Self {
             conversation_id: conversation.id,
             generation: conversation.generation,
+            is_first: false,
             is_untitled: conversation.title.is_none(),
             question_id,
             asked_at,
@@ -179,6 +181,7 @@ impl Start {
             question: told.question,
             can_ask: told.can_ask,
             brought: told.brought,
+            is_first: place.is_first,
             // No model is asked for a title by clients of another API.
             is_untitled: place.is_untitled && !is_brought,
             lease_owner: self.lease_owner,
@@ -216,7 +219,10 @@ async fn store(
         crate::conversation::create(&tx, user.id, title, sent.pair).await?
     };
     let cast = persona::cast(&tx, user, Pair::of(&conversation)).await?;
-    let newest = unoccupied(&tx, &state.settings.prices, conversation.id).await?;
+    let newest = match sent.conversation_id {
+        Some(_) => unoccupied(&tx, &state.settings.prices, conversation.id).await?,
+        None => None,
+    };
     let active = conversation.active_message_id.or(newest.map(|(id, _)| id));
     let turn = NewTurn {
         conversation_id: conversation.id,
@@ -240,7 +246,8 @@ async fn store(
         brought::keep(&tx, turn.answer_id, brought).await?;
     }
     tx.commit().await?;
-    Ok(Place::of(&conversation, turn.question_id, asked_at, route, cast))
+    let place = Place::of(&conversation, turn.question_id, asked_at, route, cast);
+    Ok(Place { is_first: newest.is_none(), ..place })
 }
 
 /// The conversation's newest message and its place; no turn runs in it.

@@ -207,6 +207,7 @@ pub(super) fn wanted(turn: &Turn) -> Wanted {
 pub(super) async fn history(turn: &Turn, limit: u64) -> Result<Vec<message::Model>> {
     match turn.brought {
         Some(_) => Ok(Vec::new()),
+        None if turn.is_first => Ok(Vec::new()),
         None => path::history(&turn.state.core, turn.user_message_id, limit).await,
     }
 }

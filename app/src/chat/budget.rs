@@ -7,7 +7,7 @@
 //! where that is known; else they are an estimate from above with a margin.
 
 use crate::config::Chat;
-use crate::llm::Counter;
+use crate::llm::{Counter, ToolSpec};
 
 /// What a message or a block costs beside its text.
 const TOKENS_PER_MESSAGE: usize = 4;
@@ -15,6 +15,11 @@ const TOKENS_PER_MESSAGE: usize = 4;
 /// How many tokens a text costs as a message or a block.
 pub(super) fn tokens(counter: Counter, text: &str) -> usize {
     counter.tokens_with_margin(text) + TOKENS_PER_MESSAGE
+}
+
+/// How many tokens a tool costs.
+pub(super) fn tokens_of(counter: Counter, tool: &ToolSpec) -> usize {
+    counter.add_margin(tool.tokens(counter)) + TOKENS_PER_MESSAGE
 }
 
 /// What is left to whom.

@@ -4,6 +4,7 @@ use entity::core::message::Status;
 use serde_json::json;
 
 use crate::error::Error;
+use crate::jobs::NewJob;
 use crate::llm::Usage;
 use crate::usage::Settling;
 use crate::web::signals::Stop;
@@ -68,6 +69,8 @@ pub(super) struct Ending<'a> {
     pub(super) error: Option<serde_json::Value>,
     /// What goes into the ledger.
     pub(super) settling: Settling,
+    /// What is done after it.
+    pub(super) jobs: Vec<NewJob>,
 }
 
 /// The first number of the ledger's values, after those of the message.

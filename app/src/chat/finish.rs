@@ -10,7 +10,7 @@ use super::asked::{Asked, ledger};
 use super::ending::{End, Ending};
 use super::events::{TurnLog, lease_lost};
 use super::turn::{Draft, Turn, elapsed_ms};
-use super::{abandoned, citations, ending, queries};
+use super::{abandoned, aside, citations, ending, queries};
 use crate::conversation::CitationView;
 use crate::db::journal::Append;
 use crate::error::{CanFail, Result};
@@ -41,6 +41,7 @@ pub(super) async fn finish(turn: &Turn, log: &mut TurnLog, mut draft: Draft, end
         latency_ms,
         error: end.problem(),
         settling,
+        jobs: if matches!(end, End::Complete) { aside::jobs(turn, draft.fallen) } else { Vec::new() },
     };
     let entries = log.take();
     let gone = store(turn, &log.lines(&entries), &ending, &draft.citations).await?;

@@ -4,10 +4,12 @@
 //! delimited blocks, cannot close its own block, and the instructions say so.
 //! What does not fit the [budget](super::budget) stays out, whole piece by whole piece.
 
+use std::sync::Arc;
+
 use entity::core::persona;
 use entity::ids::MessageId;
 
-use super::budget::{Budget, tokens};
+use super::budget::{Budget, tokens, tokens_of};
 use super::history::{self, Past};
 use super::retrieve::Retrieved;
 use super::turn::Turn;
@@ -101,7 +103,7 @@ fn fixed_cost(
     instructions: &str,
     cast: &Cast,
     question: &str,
-    tools: &[ToolSpec],
+    tools: &[Arc<ToolSpec>],
 ) -> usize {
     let tokens = |text: &str| tokens(counter, text);
     let about_user = |persona: &persona::Model| tokens(&persona.name) + tokens(&persona.description);
@@ -109,12 +111,8 @@ fn fixed_cost(
     tokens(instructions) + about_user + tokens(question) + cost_of(counter, tools)
 }
 
-fn cost_of(counter: Counter, tools: &[ToolSpec]) -> usize {
-    let tokens = |text: &str| tokens(counter, text);
-    let cost = |tool: &ToolSpec| {
-        tokens(&tool.name) + tokens(&tool.description) + tokens(&tool.parameters.to_string())
-    };
-    tools.iter().map(cost).sum()
+fn cost_of(counter: Counter, tools: &[Arc<ToolSpec>]) -> usize {
+    tools.iter().map(|tool| tokens_of(counter, tool)).sum()
 }
 
 /// Leaves what fits: the memories that do, and the best documents up to the

@@ -15,10 +15,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::ending::Ending;
+use super::ending::{Ending, SETTLING_FROM};
 use crate::db::journal::Append;
 use crate::db::{CoreConn, CoreTx};
 use crate::error::{Error, Result};
+use crate::jobs;
 use crate::web::live::Entry;
 
 /// Locks a conversation of the user for the rest of the transaction.
@@ -176,6 +177,7 @@ pub(super) async fn finish(core: &impl CoreConn, last: &Append, ending: &Ending<
     let events: Vec<String> = last.lines.iter().map(|line| line.event.clone()).collect();
     let data: Vec<String> = last.lines.iter().map(|line| line.data.clone()).collect();
     let settling = &ending.settling;
+    let queueing = jobs::queueing(SETTLING_FROM + settling.values.len(), &ending.jobs);
     let sql = format!(
         "WITH {payer}, ended AS (
              UPDATE messages
@@ -186,12 +188,15 @@ pub(super) async fn finish(core: &impl CoreConn, last: &Append, ending: &Ending<
                     lease_owner = NULL, lease_expires_at = NULL, completed_at = now()
               WHERE id = $1 AND lease_owner = $2 AND status = 'streaming' AND lease_expires_at > now()
                 AND (SELECT count(*) FROM payer) >= 0
-             RETURNING id), {parts}
+             RETURNING id), {parts}{queued}
          INSERT INTO message_events (message_id, seq, event, data)
          SELECT ended.id, line.seq, line.event, line.data::jsonb
-           FROM ended CROSS JOIN unnest($14::int4[], $15::text[], $16::text[]) AS line (seq, event, data)",
+           FROM ended CROSS JOIN unnest($14::int4[], $15::text[], $16::text[]) AS line (seq, event, data)
+          WHERE true {condition}",
         payer = settling.payer,
         parts = settling.parts,
+        queued = queueing.parts,
+        condition = queueing.condition,
     );
     let mut values: Vec<Value> = vec![
         last.message_id.into(),
@@ -214,6 +219,7 @@ pub(super) async fn finish(core: &impl CoreConn, last: &Append, ending: &Ending<
         tokens(|usage| usage.reasoning_tokens).into(),
     ];
     values.extend(settling.values.iter().cloned());
+    values.extend(queueing.values);
     Ok(execute(core, sql, values).await? > 0)
 }
 

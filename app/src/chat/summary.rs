@@ -11,6 +11,7 @@ use entity::core::{conversation_summary, message};
 use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::aside::{self, Aside};
@@ -19,7 +20,7 @@ use super::prompt::inert;
 use super::turn::Turn;
 use crate::conversation as room;
 use crate::db::{CoreConn, CoreDb};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::jobs::{JobContext, NewJob};
 use crate::llm::estimate;
 use crate::state::AppState;
@@ -81,18 +82,10 @@ pub(super) fn past<'a>(
     Past { messages, summary, is_summarised }
 }
 
-/// Asks for a summary up to this message. Lost in a crash, the next turn asks again.
-pub(super) async fn ask_for(turn: &Turn, through: MessageId) -> Result<()> {
+/// The job that summarises up to this message.
+pub(super) fn job(turn: &Turn, through: MessageId) -> NewJob {
     let payload = Payload { user: turn.user.id, conversation: turn.conversation_id, through };
-    let new = NewJob {
-        kind: SUMMARY,
-        payload: serde_json::to_value(payload).context("writing a job's payload")?,
-        user_id: Some(turn.user.id),
-        progress_total: None,
-    };
-    let tx = turn.state.core.begin().await?;
-    crate::jobs::enqueue(&tx, new).await?;
-    tx.commit().await
+    NewJob { kind: SUMMARY, payload: json!(payload), user_id: Some(turn.user.id), progress_total: None }
 }
 
 /// Brings a conversation's summary up to a message, if both are there.

@@ -11,11 +11,12 @@ use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::aside::{self, Aside};
 use super::turn::Turn;
 use crate::conversation as room;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::jobs::{JobContext, NewJob};
 use crate::state::AppState;
 
@@ -41,19 +42,11 @@ struct Payload {
     answer: MessageId,
 }
 
-/// Asks for a title after a turn. Lost in a crash, the next turn asks again.
-pub(super) async fn ask_for(turn: &Turn) -> Result<()> {
+/// The job that gives a title after a turn.
+pub(super) fn job(turn: &Turn) -> NewJob {
     let payload =
         Payload { user: turn.user.id, conversation: turn.conversation_id, answer: turn.assistant_message_id };
-    let new = NewJob {
-        kind: TITLE,
-        payload: serde_json::to_value(payload).context("writing a job's payload")?,
-        user_id: Some(turn.user.id),
-        progress_total: None,
-    };
-    let tx = turn.state.core.begin().await?;
-    crate::jobs::enqueue(&tx, new).await?;
-    tx.commit().await
+    NewJob { kind: TITLE, payload: json!(payload), user_id: Some(turn.user.id), progress_total: None }
 }
 
 /// Gives a conversation a title, if it is there and has none.

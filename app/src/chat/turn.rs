@@ -23,7 +23,7 @@ use super::retrieve::{self, Asked};
 use super::rounds::Rounds;
 use super::routing::Route;
 use super::stop::unless_stopped;
-use super::{aside, citations, lease, prompt, summary};
+use super::{citations, lease, prompt, summary};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{CanFail, Error, Result};
@@ -55,6 +55,8 @@ pub(super) struct Turn {
     pub(super) can_ask: bool,
     /// What the client of another API asks instead.
     pub(super) brought: Option<Brought>,
+    /// Nothing was said before it.
+    pub(super) is_first: bool,
     /// Its conversation had no title when it began.
     pub(super) is_untitled: bool,
     pub(super) lease_owner: Uuid,
@@ -106,15 +108,8 @@ async fn write(turn: &Turn, asked: Asked, mut log: TurnLog, signals: &Signals) {
     if let End::Failed(error) = &end {
         tracing::warn!(%error, message.id = %turn.assistant_message_id, "the turn failed");
     }
-    let fallen = draft.fallen;
     let finished = finish(turn, &mut log, draft, &end).boxed().await;
-    let is_complete = finished.is_ok() && matches!(end, End::Complete);
     finished.can_fail("its lease will run out and the turn be marked interrupted");
-    // From here on the log in core answers, and nothing waits for what comes after.
-    drop(log);
-    if is_complete {
-        aside::queue(turn, fallen).await.can_fail("the next turn asks again");
-    }
     turn.state.metrics.turn_ended(end.name(), turn.started_at.elapsed());
 }
 
@@ -131,16 +126,16 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
     );
     log.event("start", json!({ "mode": Mode::of(state).name(), "model": turn.route.model }));
     let forgotten = if turn.brought.is_none() { forget(turn, log).await } else { None };
-    // Whoever waits for the first word waits for no write that can go on beside the work.
-    let (sent, mut retrieved, remembered, history, summary, external) = tokio::join!(
-        log.flush(),
-        retrieve::retrieve(state, &turn.user, turn.cast.pair, asked, brought::wanted(turn)),
-        remember(turn),
-        brought::history(turn, HISTORY_MESSAGES),
-        summary::of(turn),
-        offered(turn),
-    );
-    sent?;
+    let found = async {
+        tokio::join!(
+            retrieve::retrieve(state, &turn.user, turn.cast.pair, asked, brought::wanted(turn)),
+            remember(turn),
+            brought::history(turn, HISTORY_MESSAGES),
+            summary::of(turn),
+            offered(turn),
+        )
+    };
+    let (mut retrieved, remembered, history, summary, external) = log.beside(found.boxed()).await?;
     let (mut history, summary) = (history?, summary?);
     history.reverse();
     // Earlier answers may repeat what documents said, a file can say anything,

@@ -18,9 +18,14 @@ use super::estimate;
 /// the worst kind, and a reader of the prompt waits for it.
 const COUNTED_BYTES_MAX: usize = 32_000;
 
+/// Ways of counting: by an encoding, or by estimate.
+pub(super) const COUNTERS: usize = 3;
+
 /// An encoding that is built when it is needed.
 struct Encoding {
     name: &'static str,
+    /// Among the [`COUNTERS`]; the first is the estimate.
+    place: usize,
     build: fn() -> Result<CoreBPE, String>,
     is_asked_for: AtomicBool,
     built: OnceLock<CoreBPE>,
@@ -28,6 +33,7 @@ struct Encoding {
 
 static O200K: Encoding = Encoding {
     name: "o200k_base",
+    place: 1,
     build: || tiktoken_rs::o200k_base().map_err(|error| error.to_string()),
     is_asked_for: AtomicBool::new(false),
     built: OnceLock::new(),
@@ -35,6 +41,7 @@ static O200K: Encoding = Encoding {
 
 static CL100K: Encoding = Encoding {
     name: "cl100k_base",
+    place: 2,
     build: || tiktoken_rs::cl100k_base().map_err(|error| error.to_string()),
     is_asked_for: AtomicBool::new(false),
     built: OnceLock::new(),
@@ -53,10 +60,10 @@ impl Encoding {
         }
     }
 
-    /// The table, if it is built; else it will be.
-    fn ready(&'static self) -> Option<&'static CoreBPE> {
-        if let Some(built) = self.built.get() {
-            return Some(built);
+    /// Itself, if its table is built; else it will be.
+    fn ready(&'static self) -> Option<&'static Self> {
+        if self.built.get().is_some() {
+            return Some(self);
         }
         if !self.is_asked_for.swap(true, Ordering::Relaxed) {
             let work = move || match (self.build)() {
@@ -74,7 +81,7 @@ impl Encoding {
 
 /// Counts the tokens of texts for one model.
 #[derive(Clone, Copy, Default)]
-pub struct Counter(Option<&'static CoreBPE>);
+pub struct Counter(Option<&'static Encoding>);
 
 impl std::fmt::Debug for Counter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -93,6 +100,11 @@ impl Counter {
         self.0.is_some()
     }
 
+    /// Which way of counting it is.
+    pub(super) fn place(self) -> usize {
+        self.0.map_or(0, |encoding| encoding.place)
+    }
+
     /// Tokens of a text.
     pub fn tokens(self, text: &str) -> usize {
         self.exactly(text).unwrap_or_else(|| estimate::tokens(text))
@@ -100,14 +112,23 @@ impl Counter {
 
     /// The same; an estimate with a tenth more.
     pub fn tokens_with_margin(self, text: &str) -> usize {
-        self.exactly(text).unwrap_or_else(|| estimate::tokens(text) * 11 / 10)
+        self.exactly(text).unwrap_or_else(|| with_margin(estimate::tokens(text)))
+    }
+
+    /// A sum of [`Counter::tokens`]; of estimates a tenth more.
+    pub fn add_margin(self, tokens: usize) -> usize {
+        if self.is_exact() { tokens } else { with_margin(tokens) }
     }
 
     fn exactly(self, text: &str) -> Option<usize> {
-        let encoding = self.0.filter(|_| text.len() <= COUNTED_BYTES_MAX)?;
+        let encoding = self.0.filter(|_| text.len() <= COUNTED_BYTES_MAX)?.built.get()?;
         // None, if the text is more than its expressions can take.
         encoding.count(text, &HashSet::new()).ok()
     }
+}
+
+fn with_margin(tokens: usize) -> usize {
+    tokens * 11 / 10
 }
 
 #[cfg(test)]

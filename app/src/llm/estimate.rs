@@ -27,19 +27,36 @@ pub fn cut(text: &str, limit: usize) -> &str {
 
 /// The runs of equal characters: where each starts, and its tokens.
 fn runs(text: &str) -> impl Iterator<Item = (usize, usize)> {
-    let mut rest = text.char_indices().peekable();
+    let bytes = text.as_bytes();
+    let mut at = 0;
     std::iter::from_fn(move || {
-        let (start, first) = rest.next()?;
-        let kind = Kind::of(first);
+        let start = at;
+        let (kind, size) = Kind::at(text, bytes, at)?;
+        at += size;
         let mut length = 1;
-        while length < RUN_CHARACTERS && rest.next_if(|(_, next)| Kind::of(*next) == kind).is_some() {
+        while length < RUN_CHARACTERS
+            && let Some((next, size)) = Kind::at(text, bytes, at)
+            && next == kind
+        {
+            at += size;
             length += 1;
         }
         Some((start, kind.tokens(length)))
     })
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The kinds of the characters of one byte.
+const ASCII: [Kind; 128] = {
+    let mut kinds = [Kind::Other; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        kinds[byte as usize] = Kind::of_ascii(byte);
+        byte += 1;
+    }
+    kinds
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Space,
     Letter,
@@ -49,10 +66,25 @@ enum Kind {
 
 impl Kind {
     fn of(character: char) -> Self {
-        match character {
-            _ if character.is_whitespace() => Self::Space,
-            'a'..='z' | 'A'..='Z' => Self::Letter,
-            '0'..='9' => Self::Digit,
+        if character.is_whitespace() { Self::Space } else { Self::Other }
+    }
+
+    /// The kind of the character at a boundary, and its bytes. Nearly all are
+    /// one byte, and looked up: a prompt is counted while somebody waits for it.
+    fn at(text: &str, bytes: &[u8], at: usize) -> Option<(Self, usize)> {
+        let byte = *bytes.get(at)?;
+        if byte.is_ascii() {
+            return Some((ASCII[usize::from(byte)], 1));
+        }
+        let character = text[at..].chars().next()?;
+        Some((Self::of(character), character.len_utf8()))
+    }
+
+    const fn of_ascii(byte: u8) -> Self {
+        match byte {
+            b'\t'..=b'\r' | b' ' => Self::Space,
+            b'a'..=b'z' | b'A'..=b'Z' => Self::Letter,
+            b'0'..=b'9' => Self::Digit,
             _ => Self::Other,
         }
     }
@@ -77,6 +109,20 @@ mod tests {
         let real = [("", 0), ("Risk is the chance of a loss.", 8), ("$3,000.00 (12.5 %)", 12), ("日本語", 3)];
         for (text, count) in real {
             assert!(tokens(text) >= count, "{text}");
+        }
+    }
+
+    #[test]
+    fn characters_of_one_byte_are_of_the_kind_that_unicode_says() {
+        for byte in 0..128_u8 {
+            let character = char::from(byte);
+            let kind = match character {
+                _ if character.is_whitespace() => Kind::Space,
+                _ if character.is_alphabetic() => Kind::Letter,
+                _ if character.is_numeric() => Kind::Digit,
+                _ => Kind::Other,
+            };
+            assert_eq!(ASCII[usize::from(byte)], kind, "{byte}");
         }
     }
 

@@ -76,7 +76,7 @@ pub struct ChatRequest {
     /// What else the provider is told, in its own words.
     pub options: serde_json::Map<String, serde_json::Value>,
     /// What the model may call; none are sent when there are none.
-    pub tools: Vec<ToolSpec>,
+    pub tools: Vec<Arc<ToolSpec>>,
     /// Longest answer; none: as the provider likes.
     pub answer_tokens: Option<u32>,
     /// Ask once, without retries.

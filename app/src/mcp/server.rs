@@ -84,13 +84,13 @@ impl ServerHandler for Server {
 /// A tool as MCP describes it.
 fn tool(offer: Offer) -> Tool {
     let Offer { spec, reads_only, reaches_out } = offer;
-    let schema: JsonObject = match spec.parameters {
-        Value::Object(schema) => schema,
+    let schema: JsonObject = match &spec.parameters {
+        Value::Object(schema) => schema.clone(),
         _ => JsonObject::new(),
     };
     let hints = ToolAnnotations::new()
         .read_only(reads_only)
         .destructive(!reads_only && spec.name == "forget")
         .open_world(reaches_out);
-    Tool::new(spec.name, spec.description, Arc::new(schema)).with_annotations(hints)
+    Tool::new(spec.name.clone(), spec.description.clone(), Arc::new(schema)).with_annotations(hints)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, LazyLock};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
@@ -51,7 +52,7 @@ pub(super) trait Tool:
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offer {
     /// Name, description, schema.
-    pub spec: ToolSpec,
+    pub spec: Arc<ToolSpec>,
     /// It changes nothing.
     pub reads_only: bool,
     /// It tells somebody outside what it is asked.
@@ -59,7 +60,7 @@ pub struct Offer {
 }
 
 struct Entry {
-    spec: fn() -> ToolSpec,
+    spec: LazyLock<Arc<ToolSpec>>,
     name: &'static str,
     scopes: &'static [&'static str],
     reads_only: bool,
@@ -70,11 +71,7 @@ struct Entry {
 
 const fn entry<T: Tool>() -> Entry {
     Entry {
-        spec: || ToolSpec {
-            name: T::NAME.into(),
-            description: T::DESCRIPTION.into(),
-            parameters: schema::<T>(),
-        },
+        spec: LazyLock::new(|| ToolSpec::new(T::NAME, T::DESCRIPTION, schema::<T>())),
         name: T::NAME,
         scopes: T::SCOPES,
         reads_only: T::READS_ONLY,
@@ -114,18 +111,18 @@ fn entries(caller: &Caller) -> impl Iterator<Item = &'static Entry> + '_ {
 }
 
 /// The tools that a model is told of.
-pub fn declared(settings: &Settings, external: &ExternalTools) -> Vec<ToolSpec> {
+pub fn declared(settings: &Settings, external: &ExternalTools) -> Vec<Arc<ToolSpec>> {
     if settings.tools.rounds == 0 {
         return Vec::new();
     }
-    let own = OF_A_TURN.iter().filter(|entry| (entry.is_offered)(settings)).map(|entry| (entry.spec)());
-    own.chain(external.iter().map(|tool| tool.spec.clone())).collect()
+    let own = OF_A_TURN.iter().filter(|entry| (entry.is_offered)(settings)).map(|entry| &*entry.spec);
+    own.chain(external.iter().map(|tool| &tool.spec)).cloned().collect()
 }
 
 /// The tools that a caller may call, and no others.
 pub fn offered(caller: &Caller) -> Vec<Offer> {
     let offer = |entry: &Entry| Offer {
-        spec: (entry.spec)(),
+        spec: Arc::clone(&entry.spec),
         reads_only: entry.reads_only,
         reaches_out: entry.reaches_out,
     };
@@ -234,7 +231,7 @@ mod tests {
     #[test]
     fn schemas_are_closed_objects_and_name_no_owner() {
         for entry in OF_A_TURN.iter().chain(&OF_A_PROGRAM) {
-            let spec = (entry.spec)();
+            let spec = &entry.spec;
             let schema = spec.parameters.to_string();
             assert_eq!(spec.parameters["type"], "object", "{schema}");
             assert_eq!(spec.parameters["additionalProperties"], false, "{schema}");

@@ -149,12 +149,13 @@ fn prompt_tokens(request: &ChatRequest, counter: Counter) -> u32 {
         let calls = calls.map(|call| counter.tokens(&call.name) + counter.tokens(&call.arguments));
         counter.tokens(&message.content) + calls.sum::<usize>() + TOKENS_PER_MESSAGE
     });
-    let tools = request.tools.iter().map(|tool| {
-        let parameters = counter.tokens(&tool.parameters.to_string());
-        counter.tokens(&tool.name) + counter.tokens(&tool.description) + parameters + TOKENS_PER_MESSAGE
-    });
+    let tools = request.tools.iter().map(|tool| tool.tokens(counter) + TOKENS_PER_MESSAGE);
     // A client's own tools and the shape of its answer stand in the options.
-    let options = serde_json::to_string(&request.options).map_or(0, |options| counter.tokens(&options));
+    let options = if request.options.is_empty() {
+        0
+    } else {
+        serde_json::to_string(&request.options).map_or(0, |options| counter.tokens(&options))
+    };
     count(messages.sum::<usize>().saturating_add(tools.sum()).saturating_add(options))
 }
 

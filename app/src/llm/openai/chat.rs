@@ -6,16 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::stream::{BoxStream, StreamExt, once, unfold};
+use futures::stream::{StreamExt, once, unfold};
 use tokio::time::{Instant, timeout_at};
 
-use async_openai::error::OpenAIError;
-
 use super::connection::Connection;
+use super::events::Events;
 use super::list::Listed;
 use super::reader::Reader;
 use super::retry::with_retries;
-use super::wire::{ChatBody, Chunk, StreamOptions};
+use super::wire::{ChatBody, StreamOptions};
 use crate::config::Models;
 use crate::error::Result;
 use crate::llm::{ChatModel, ChatRequest, ChatStream, ModelError};
@@ -77,10 +76,7 @@ impl Chat {
         Ok(once(async { Ok(first) }).chain(rest).boxed())
     }
 
-    async fn open(
-        &self,
-        body: &ChatBody<'_>,
-    ) -> Result<BoxStream<'static, Result<Chunk, OpenAIError>>, ModelError> {
+    async fn open(&self, body: &ChatBody<'_>) -> Result<Events, ModelError> {
         let mut body = body.clone();
         if self.asks_usage.load(Ordering::Relaxed) {
             body.stream_options = Some(StreamOptions { include_usage: true });
@@ -91,7 +87,7 @@ impl Chat {
         let (asks_usage, takes_tools) = (body.stream_options.is_some(), !body.tools.is_empty());
         // Each try leaves out one of two things, so there are three at most.
         let events = loop {
-            match self.send(&body).await {
+            match self.connection.stream("/chat/completions", &body).await {
                 // Perhaps it is an option that this server does not know.
                 Err(error) if takes_no_tools(&body, &error) => body.tools.clear(),
                 Err(ModelError::Refused { status: 400 | 422, .. }) if body.stream_options.is_some() => {
@@ -119,15 +115,6 @@ impl Chat {
         if models.len() < WITHOUT_TOOLS_MAX {
             models.insert(model.to_owned());
         }
-    }
-
-    async fn send(
-        &self,
-        body: &ChatBody<'_>,
-    ) -> Result<BoxStream<'static, Result<Chunk, OpenAIError>>, ModelError> {
-        let chat = self.connection.streaming.chat();
-        let events = chat.create_stream_byot::<_, Chunk>(body).await;
-        Ok(events.map_err(|error| self.connection.failure(error))?.boxed())
     }
 }
 

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use async_openai::Client;
-use async_openai::error::{OpenAIError, StreamError};
+use async_openai::config::Config;
+use async_openai::error::OpenAIError;
+use reqwest::header::ACCEPT;
 use reqwest::redirect;
 use secrecy::ExposeSecret;
+use serde::Serialize;
 
 use super::endpoint::Endpoint;
-use super::transport::{Refusal, Transport};
+use super::events::{Broken, Events};
+use super::transport::{Refusal, Transport, is_whole, read_refusal};
 use crate::config::Models;
 use crate::error::{Error, Result};
 use crate::llm::ModelError;
@@ -20,8 +24,7 @@ const DETAIL_CHARACTERS: usize = 500;
 pub(super) struct Connection {
     /// For calls that are answered at once.
     pub plain: Client<Endpoint>,
-    /// For streamed answers.
-    pub streaming: Client<Endpoint>,
+    http: reqwest::Client,
     endpoint: Endpoint,
 }
 
@@ -43,11 +46,20 @@ impl Connection {
                 "check that the system's certificates are installed (package ca-certificates)",
             )
         })?;
-        let client = |streams| {
-            Client::build(http.clone(), endpoint.clone())
-                .with_http_service(Transport { http: http.clone(), streams })
-        };
-        Ok(Self { plain: client(false), streaming: client(true), endpoint })
+        let transport = Transport { http: http.clone() };
+        let plain = Client::build(http.clone(), endpoint.clone()).with_http_service(transport);
+        Ok(Self { plain, http, endpoint })
+    }
+
+    /// Asks for a streamed answer.
+    pub(super) async fn stream(&self, path: &str, body: &impl Serialize) -> Result<Events, ModelError> {
+        let request = self.http.post(self.endpoint.url(path)).headers(self.endpoint.headers());
+        let request = request.header(ACCEPT, "text/event-stream").json(body);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() || is_whole(&response) {
+            return Err(self.refusal(&read_refusal(response).await));
+        }
+        Ok(Events::new(response))
     }
 
     /// Says in our words what went wrong, without any secret.
@@ -57,19 +69,25 @@ impl Connection {
                 Ok(refusal) => self.refusal(&refusal),
                 Err(other) => ModelError::Malformed { detail: self.clean(&other.to_string()) },
             },
-            OpenAIError::Reqwest(error) => ModelError::Unreachable {
-                detail: format!("{}: {}", self.endpoint.host(), self.clean(&reason(&error))),
-            },
+            OpenAIError::Reqwest(error) => self.unreachable(&error),
             OpenAIError::JSONDeserialize(error, _) => {
                 ModelError::Malformed { detail: self.clean(&error.to_string()) }
             }
-            OpenAIError::StreamError(error) => match *error {
-                // Whatever broke the bytes off, a closed connection included.
-                StreamError::EventStream(detail) if detail.starts_with("Transport error") => ModelError::Cut,
-                other => ModelError::Malformed { detail: self.clean(&other.to_string()) },
-            },
             other => ModelError::Malformed { detail: self.clean(&other.to_string()) },
         }
+    }
+
+    /// The same of a stream that broke off.
+    pub(super) fn broken(&self, broken: Broken) -> ModelError {
+        match broken {
+            Broken::Cut => ModelError::Cut,
+            Broken::Malformed(detail) => ModelError::Malformed { detail: self.clean(&detail) },
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ModelError {
+        let detail = format!("{}: {}", self.endpoint.host(), self.clean(&reason(error)));
+        ModelError::Unreachable { detail }
     }
 
     /// A provider's words, without the key and not longer than is useful.

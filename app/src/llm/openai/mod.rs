@@ -3,13 +3,15 @@
 //! No type of async-openai leaves this folder. Requests and answers have our
 //! own shapes (`wire`), which take missing and additional fields, because
 //! the servers differ. There is one retry layer (`retry`): async-openai's
-//! own is replaced together with its transport (`transport`).
+//! own is replaced together with its transport (`transport`), and so is its
+//! reader of streams (`events`).
 
 mod calls;
 mod chat;
 mod connection;
 mod embed;
 mod endpoint;
+mod events;
 mod list;
 mod reader;
 mod retry;

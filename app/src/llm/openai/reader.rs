@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_openai::error::OpenAIError;
-use futures::stream::{BoxStream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::calls::Calls;
 use super::connection::Connection;
-use super::wire::{Chunk, Delta, status_of_error, usage_of, words_of_error};
+use super::events::Events;
+use super::wire::{Chunk, Delta, Words, status_of_error, usage_of, words_of_error};
 use crate::llm::{ChatDelta, Cut, ModelError};
 
 /// Once the answer is complete only a usage count and the end mark can follow;
@@ -20,7 +19,7 @@ const LINGER: Duration = Duration::from_secs(5);
 /// A streamed answer that is being read.
 pub(super) struct Reader {
     connection: Arc<Connection>,
-    events: BoxStream<'static, Result<Chunk, OpenAIError>>,
+    events: Events,
     /// Read and not handed out.
     ready: VecDeque<ChatDelta>,
     /// Longest wait for the next event, and when it ends.
@@ -42,7 +41,7 @@ impl Reader {
     /// Reads `events`, the first of which must come until `deadline`, `limit` after the request.
     pub(super) fn new(
         connection: Arc<Connection>,
-        events: BoxStream<'static, Result<Chunk, OpenAIError>>,
+        events: Events,
         (limit, deadline): (Duration, Instant),
         idle: Duration,
         whole: (Duration, Instant),
@@ -94,7 +93,7 @@ impl Reader {
         }
         match event {
             Some(Ok(chunk)) => self.take(chunk)?,
-            Some(Err(error)) => return Err(self.connection.failure(error)),
+            Some(Err(broken)) => return Err(self.connection.broken(broken)),
             // The events end only at `[DONE]`; a closed connection is an error.
             None => self.over = true,
         }
@@ -116,11 +115,9 @@ impl Reader {
         }
         // One answer was asked for, so there is one choice.
         if let Some(choice) = chunk.choices.and_then(|choices| choices.into_iter().next()) {
-            let Delta { content, tool_calls } = choice.delta.unwrap_or_default();
-            if let Some(text) =
-                content.as_ref().and_then(|content| content.as_str()).filter(|text| !text.is_empty())
-            {
-                self.ready.push_back(ChatDelta::Text(text.to_owned()));
+            let Delta { content: Words(text), tool_calls } = choice.delta.unwrap_or_default();
+            if !text.is_empty() {
+                self.ready.push_back(ChatDelta::Text(text));
             }
             if let Some(pieces) = &tool_calls {
                 self.calls.push(pieces)?;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
 use futures::future::BoxFuture;
-use futures::stream::{StreamExt, once};
+use futures::stream::StreamExt;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 
@@ -14,19 +14,15 @@ use super::wire::words_of;
 /// Bytes of a refusal that are read.
 const REFUSAL_BYTES: usize = 16_384;
 
-/// Bytes of one event. What is longer is no event, and would be gathered for ever.
-const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of an answer that comes at once: vectors, at most 2,048 of them.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
-/// Sends a request once. async-openai's own transport would retry, would drop
-/// Retry-After, and could not tell a closed stream from a complete one.
+/// Sends a request once. async-openai's own transport would retry, and would
+/// drop Retry-After.
 #[derive(Clone)]
 pub(super) struct Transport {
     /// Sends.
     pub http: reqwest::Client,
-    /// Whether the answer is to be a stream.
-    pub streams: bool,
 }
 
 /// An answer other than the one that was asked for.
@@ -48,32 +44,16 @@ impl tower::Service<HttpRequestFactory> for Transport {
     }
 
     fn call(&mut self, factory: HttpRequestFactory) -> Self::Future {
-        let Self { http, streams } = self.clone();
+        let http = self.http.clone();
         Box::pin(async move {
             let request = factory.build().await?;
             let response = http.execute(request).await?;
-            if !response.status().is_success() || (streams && is_whole(&response)) {
+            if !response.status().is_success() {
                 return Err(OpenAIError::Boxed(Box::new(read_refusal(response).await)));
             }
-            Ok(if streams { with_end_mark(response) } else { bounded(response) })
+            Ok(bounded(response))
         })
     }
-}
-
-/// Makes a body that just ends fail. async-openai stops reading at `[DONE]`,
-/// so only a stream that was closed before that comes to this point. An event
-/// without an end fails too.
-fn with_end_mark(response: Response) -> Response {
-    let closed = once(async { Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)) });
-    let mut event = Event::default();
-    let body = response.bytes_stream().map(move |bytes| {
-        let bytes = bytes.map_err(std::io::Error::other)?;
-        if event.grows_beyond(&bytes, EVENT_BYTES_MAX) {
-            return Err(std::io::Error::other("an event without an end"));
-        }
-        Ok(bytes)
-    });
-    axum::http::Response::new(reqwest::Body::wrap_stream(body.chain(closed))).into()
 }
 
 /// Makes a body without an end fail.
@@ -88,42 +68,14 @@ fn bounded(response: Response) -> Response {
     axum::http::Response::new(reqwest::Body::wrap_stream(body)).into()
 }
 
-/// The event that is being read.
-#[derive(Debug, Default)]
-struct Event {
-    bytes: usize,
-    /// The last line break ended an empty line, or nothing came since.
-    after_break: bool,
-}
-
-impl Event {
-    fn grows_beyond(&mut self, bytes: &[u8], limit: usize) -> bool {
-        for byte in bytes {
-            match byte {
-                b'\n' if self.after_break => self.bytes = 0,
-                b'\n' => self.after_break = true,
-                b'\r' => {}
-                _ => {
-                    self.after_break = false;
-                    self.bytes += 1;
-                }
-            }
-            if self.bytes > limit {
-                return true;
-            }
-        }
-        false
-    }
-}
-
 /// A body of a type that is no stream of events, whatever its status says.
-fn is_whole(response: &Response) -> bool {
+pub(super) fn is_whole(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type
         .is_some_and(|value| ["application/json", "text/html"].iter().any(|whole| value.starts_with(whole)))
 }
 
-async fn read_refusal(mut response: Response) -> Refusal {
+pub(super) async fn read_refusal(mut response: Response) -> Refusal {
     let status = response.status().as_u16();
     let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after_s = seconds.and_then(|value| value.trim().parse::<f64>().ok()).map(whole_seconds);

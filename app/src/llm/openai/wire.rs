@@ -1,6 +1,9 @@
 //! The parts of the OpenAI wire format that are used, tolerant of the rest.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::llm::{ChatMessage, Role, ToolCall, ToolSpec, Usage};
@@ -63,9 +66,9 @@ pub(super) struct Called<'a> {
     pub arguments: &'a str,
 }
 
-impl<'a> From<&'a ToolSpec> for Tool<'a> {
-    fn from(spec: &'a ToolSpec) -> Self {
-        let ToolSpec { name, description, parameters } = spec;
+impl<'a> From<&'a Arc<ToolSpec>> for Tool<'a> {
+    fn from(spec: &'a Arc<ToolSpec>) -> Self {
+        let ToolSpec { name, description, parameters, .. } = spec.as_ref();
         Self { r#type: "function", function: Function { name, description, parameters } }
     }
 }
@@ -116,10 +119,66 @@ pub(super) struct Choice {
 
 #[derive(Default, Deserialize)]
 pub(super) struct Delta {
-    /// A string; anything else (parts of other kinds) is not text for us.
-    pub content: Option<Value>,
+    #[serde(default)]
+    pub content: Words,
     /// Pieces of calls, read by [`super::calls`].
     pub tool_calls: Option<Value>,
+}
+
+/// A string; anything else (null, parts of other kinds) is not text for us.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Words(pub String);
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Words {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("anything")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self, E> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Self, E> {
+        Ok(Self(text))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(self)
+    }
 }
 
 /// No provider reads or writes more at once; a larger count is made up.

@@ -44,5 +44,5 @@ pub struct ExternalTool {
     /// Its name there.
     pub(super) name: String,
     /// As the model is told of it; its name is `server__tool`.
-    pub spec: ToolSpec,
+    pub spec: Arc<ToolSpec>,
 }

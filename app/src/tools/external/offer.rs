@@ -37,11 +37,11 @@ pub async fn offered(state: &AppState) -> ExternalTools {
         let approved = pins(server).into_iter().filter(|pin| pin.standing == Standing::Approved);
         approved.map(move |pin| ExternalTool {
             server_id: server.id,
-            spec: ToolSpec {
-                name: format!("{}{SEPARATOR}{}", server.name, pin.name).into(),
-                description: pin.description.into(),
-                parameters: pin.schema,
-            },
+            spec: ToolSpec::new(
+                format!("{}{SEPARATOR}{}", server.name, pin.name),
+                pin.description,
+                pin.schema,
+            ),
             name: pin.name,
         })
     });

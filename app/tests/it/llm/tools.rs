@@ -12,7 +12,7 @@ fn request() -> ChatRequest {
     let parameters = json!({ "type": "object", "properties": { "query": { "type": "string" } } });
     ChatRequest {
         messages: vec![ChatMessage::new(Role::User, "Why?")],
-        tools: vec![ToolSpec { name: "search".into(), description: "Searches.".into(), parameters }],
+        tools: vec![ToolSpec::new("search", "Searches.", parameters)],
         ..ChatRequest::default()
     }
 }
