@@ -24,6 +24,7 @@ RUN apt-get update \
  && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin tandem \
  && install -d -o tandem -g tandem /data
 COPY --from=build /src/.cache/models /opt/tandem/models
+COPY --from=build /src/.cache/market /opt/tandem/market
 COPY --from=build /usr/local/bin/tandem /usr/local/bin/tandem
 ENV HOST=0.0.0.0 \
     PORT=8080 \

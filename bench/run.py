@@ -4,6 +4,7 @@
 import argparse
 import sys
 
+import batch
 import chat
 import common
 import process
@@ -11,7 +12,7 @@ import search
 import stage as scene
 import table
 
-PARTS = ("search", "recall", "memory", "first", "slow", "fast", "start", "ingestion")
+PARTS = ("search", "recall", "memory", "first", "slow", "fast", "start", "ingestion", "batch")
 ON_STAGE = {"search", "recall", "memory", "first", "slow", "fast"}
 
 
@@ -39,6 +40,7 @@ def main():
         "fast": lambda: chat.fast_streams(stage, options.seconds),
         "start": process.starts,
         "ingestion": process.ingestion,
+        "batch": batch.batch,
     }
     for name in PARTS:
         if name not in options.parts:

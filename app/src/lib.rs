@@ -27,6 +27,8 @@ pub mod usage;
 pub mod knowledge;
 pub mod memory;
 pub mod portfolio;
+// Tier 5
+pub mod analytics;
 // Tier 6
 pub mod feedback;
 pub mod tools;

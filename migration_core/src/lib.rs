@@ -28,6 +28,7 @@ mod m20261121_000031_summaries;
 mod m20261121_000040_portfolios;
 mod m20261121_000041_market;
 mod m20261121_000042_batch;
+mod m20261121_000043_definitions;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000040_portfolios::Migration),
             Box::new(m20261121_000041_market::Migration),
             Box::new(m20261121_000042_batch::Migration),
+            Box::new(m20261121_000043_definitions::Migration),
         ]
     }
 

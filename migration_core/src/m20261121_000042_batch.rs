@@ -28,6 +28,7 @@ CREATE TABLE batch_run_history (
     from_date         date,
     to_date           date,
     force             boolean     NOT NULL DEFAULT false,
+    prices_only       boolean     NOT NULL DEFAULT false,
     phase             text,
     total_jobs        integer     NOT NULL DEFAULT 0,
     completed_jobs    integer     NOT NULL DEFAULT 0,
@@ -46,10 +47,19 @@ CREATE TABLE batch_run_history (
     CONSTRAINT ck_batch_run_history_lease CHECK ((status = 'running') = (lease_owner IS NOT NULL) AND (lease_owner IS NULL) = (lease_expires_at IS NULL)),
     CONSTRAINT ck_batch_run_history_dates CHECK (from_date <= to_date)
 );
--- One run over all at a time, and one over each portfolio.
-CREATE UNIQUE INDEX uq_batch_run_history_open ON batch_run_history ((true)) WHERE portfolio_id IS NULL AND status IN ('queued', 'running');
-CREATE UNIQUE INDEX uq_batch_run_history_open_portfolio ON batch_run_history (portfolio_id) WHERE status IN ('queued', 'running');
+-- One run over all at a time, and one over each portfolio; and one that waits behind it.
+CREATE UNIQUE INDEX uq_batch_run_history_open ON batch_run_history (coalesce(portfolio_id, '00000000-0000-0000-0000-000000000000'), status) WHERE status IN ('queued', 'running');
 CREATE INDEX ix_batch_run_history_created ON batch_run_history (created_at DESC, id DESC);
+
+CREATE TABLE batch_run_portfolios (
+    run_id        uuid        NOT NULL,
+    portfolio_id  uuid        NOT NULL,
+    error         text,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT pk_batch_run_portfolios PRIMARY KEY (run_id, portfolio_id),
+    CONSTRAINT fk_batch_run_portfolios_run FOREIGN KEY (run_id) REFERENCES batch_run_history (id) ON DELETE CASCADE,
+    CONSTRAINT fk_batch_run_portfolios_portfolio FOREIGN KEY (portfolio_id) REFERENCES portfolios (id) ON DELETE CASCADE
+);
 
 CREATE TABLE batch_run_logs (
     run_id      uuid        NOT NULL,
@@ -113,6 +123,10 @@ CREATE TABLE batch_job_schedules (
     CONSTRAINT ck_batch_job_schedules_job_type CHECK (job_type = 'batch')
 );
 
+-- After the close in New York, when the prices of the day are there.
+INSERT INTO batch_job_schedules (id, job_name, job_type, cron_expression, timezone, description)
+VALUES ('6f3a0d52-6f0e-5d0c-9d55-2b1c6a0f7e11', 'nightly', 'batch', '30 17 * * 1-5', 'America/New_York', 'Prices, values, P&L and snapshots of the trading day');
+
 CREATE TABLE portfolio_snapshots (
     portfolio_id             uuid             NOT NULL,
     snapshot_date            date             NOT NULL,
@@ -154,5 +168,6 @@ DROP TABLE batch_job_schedules;
 DROP TABLE batch_run_tracking;
 DROP TABLE batch_jobs;
 DROP TABLE batch_run_logs;
+DROP TABLE batch_run_portfolios;
 DROP TABLE batch_run_history;
 ";

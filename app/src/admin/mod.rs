@@ -1,6 +1,7 @@
 //! What administrators do. Every handler asks for an [`crate::auth::AdminUser`].
 
 pub mod ai;
+pub mod batch;
 pub mod delete_user;
 pub mod invitations;
 pub mod links;

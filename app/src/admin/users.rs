@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use entity::core::user::{self, Role};
+use entity::core::user::{self, Role, Tier};
 use entity::ids::UserId;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,10 @@ pub struct ChangeUser {
     #[garde(skip)]
     #[schema(value_type = Option<String>)]
     pub role: Option<Role>,
+    /// `free` or `paid`: how many portfolios the user may have. Those there are stay.
+    #[garde(skip)]
+    #[schema(value_type = Option<String>)]
+    pub tier: Option<Tier>,
     /// Display name, 1 to 200 characters; null removes it.
     #[garde(skip)]
     #[serde(default)]
@@ -116,6 +120,9 @@ pub struct AccountView {
     /// `user` or `admin`.
     #[schema(value_type = String)]
     role: Role,
+    /// `free` or `paid`.
+    #[schema(value_type = String)]
+    tier: Tier,
     /// Whether it may log in.
     is_active: bool,
     /// The tenant it belongs to.
@@ -135,6 +142,7 @@ impl AccountView {
             email: row.email,
             full_name: row.full_name,
             role: row.role,
+            tier: row.tier,
             is_active: row.is_active,
             tenant_id: row.tenant_id.0,
             quota: own.into(),
@@ -188,8 +196,12 @@ pub async fn change(
     Path(id): Path<Uuid>,
     Json(request): Json<ChangeUser>,
 ) -> Result<Json<AccountView>> {
-    let change =
-        AccountChange { is_active: request.is_active, role: request.role, full_name: request.full_name };
+    let change = AccountChange {
+        is_active: request.is_active,
+        role: request.role,
+        tier: request.tier,
+        full_name: request.full_name,
+    };
     let row = auth::change_account(&state.core, UserId(id), change).await?;
     let mut own = own_of(&state, row.id).await?;
     if let Some(quota) = request.quota {

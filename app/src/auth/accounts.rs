@@ -1,6 +1,6 @@
 //! Accounts, as administrators see and change them.
 
-use entity::core::user::{self, Role};
+use entity::core::user::{self, Role, Tier};
 use entity::ids::UserId;
 use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{
@@ -62,6 +62,8 @@ pub struct AccountChange {
     pub is_active: Option<bool>,
     /// What the user may do.
     pub role: Option<Role>,
+    /// What the account comprises.
+    pub tier: Option<Tier>,
     /// Display name.
     pub full_name: Change<String>,
 }
@@ -114,6 +116,7 @@ pub async fn change_account(core: &CoreDb, id: UserId, change: AccountChange) ->
         .ok_or(Error::NotFound("user"))?;
     let is_active = change.is_active.unwrap_or(before.is_active);
     let role = change.role.unwrap_or(before.role);
+    let tier = change.tier.unwrap_or(before.tier);
     let full_name = change.full_name.apply(before.full_name);
     let administers = |is_active: bool, role: Role| is_active && role == Role::Admin;
     if administers(before.is_active, before.role) && !administers(is_active, role) {
@@ -122,6 +125,7 @@ pub async fn change_account(core: &CoreDb, id: UserId, change: AccountChange) ->
     user::Entity::update_many()
         .col_expr(user::Column::IsActive, Expr::val(is_active))
         .col_expr(user::Column::Role, Expr::val(role))
+        .col_expr(user::Column::Tier, Expr::val(tier))
         .col_expr(user::Column::FullName, Expr::val(full_name))
         .col_expr(user::Column::UpdatedAt, Expr::cust("now()"))
         .filter(user::Column::Id.eq(id))
@@ -132,7 +136,7 @@ pub async fn change_account(core: &CoreDb, id: UserId, change: AccountChange) ->
     }
     let after = find_account(&tx, id).await?;
     tx.commit().await?;
-    tracing::info!(user_id = %id, is_active, ?role, "an account was changed");
+    tracing::info!(user_id = %id, is_active, ?role, ?tier, "an account was changed");
     Ok(after)
 }
 

@@ -87,7 +87,9 @@ fn quoted(state: &AppState, question: &str, retrieved: &Retrieved) -> String {
         .iter()
         .map(|memory| Recollection { text: &memory.content, similarity: single(memory.similarity) })
         .collect();
-    extractive::answer(question, &passages, &memories, state.similarity_floor()).text
+    let figures: Vec<&str> =
+        retrieved.figures.iter().flat_map(|known| &known.sentences).map(String::as_str).collect();
+    extractive::answer(question, &passages, &memories, &figures, state.similarity_floor()).text
 }
 
 /// A cosine in single precision, as the floor is.

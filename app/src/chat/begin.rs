@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use entity::core::{conversation, message};
 use entity::ids::{ConversationId, MessageId};
 use tokio::time::Instant;
@@ -21,6 +20,7 @@ use crate::config::Prices;
 use crate::db::CoreTx;
 use crate::error::{Error, Result};
 use crate::persona::{self, Cast, Pair};
+use crate::portfolio;
 use crate::state::AppState;
 use crate::usage;
 use crate::web::live::Reader;
@@ -92,11 +92,13 @@ pub(super) async fn begin_again(
         position: newest.map_or(0, |(_, position)| position) + 1,
         lease_owner: start.lease_owner,
     };
-    let route = Route::of(state, limits, conversation.model.clone(), &cast, &question.content, true);
+    let chosen = conversation.model.clone();
+    let has_portfolio = counts_portfolio(&tx, user, &limits).await?;
+    let route = Route::of(state, limits, chosen, &cast, &question.content, true, has_portfolio);
     route.reserve(&tx, user.id, answer.answer_id).await?;
-    let asked_at = path::insert_answer(&tx, answer, lease).await?;
+    let begun = path::insert_answer(&tx, answer, lease).await?;
     tx.commit().await?;
-    let place = Place::of(&conversation, question.id, asked_at, route, cast);
+    let place = Place::of(&conversation, question.id, begun, route, cast);
     let told = Told { question: question.content, can_ask, brought: None };
     Ok(start.turn(state, user, place, answer.answer_id, told))
 }
@@ -123,7 +125,7 @@ struct Place {
     is_first: bool,
     is_untitled: bool,
     question_id: MessageId,
-    asked_at: DateTime<Utc>,
+    begun: queries::Begun,
     route: Route,
     cast: Cast,
 }
@@ -132,7 +134,7 @@ impl Place {
     fn of(
         conversation: &conversation::Model,
         question_id: MessageId,
-        asked_at: DateTime<Utc>,
+        begun: queries::Begun,
         route: Route,
         cast: Cast,
     ) -> Self {
@@ -142,7 +144,7 @@ impl Place {
             is_first: false,
             is_untitled: conversation.title.is_none(),
             question_id,
-            asked_at,
+            begun,
             route,
             cast,
         }
@@ -187,7 +189,8 @@ impl Start {
             lease_owner: self.lease_owner,
             route: place.route,
             started_at: self.started_at,
-            asked_at: place.asked_at,
+            asked_at: place.begun.at,
+            has_portfolio: place.begun.has_portfolio,
         };
         let asked = self.asked;
         state.tasks.spawn(async move {
@@ -196,6 +199,11 @@ impl Start {
         });
         Begun { assistant_message_id: answer_id, events }
     }
+}
+
+/// Whether a prompt about portfolios is to be reserved for: only where tokens count.
+async fn counts_portfolio(tx: &CoreTx, user: &CurrentUser, limits: &usage::Limits) -> Result<bool> {
+    Ok(limits.takes_tokens() && portfolio::has_any(tx, user.id).await?)
 }
 
 /// Stores the rows of a turn.
@@ -238,15 +246,16 @@ async fn store(
         Route::brought(state, limits, &brought.question)
     } else {
         let chosen = conversation.model.clone();
-        Route::of(state, limits, chosen, &cast, &sent.content, newest.is_some())
+        let has_portfolio = counts_portfolio(&tx, user, &limits).await?;
+        Route::of(state, limits, chosen, &cast, &sent.content, newest.is_some(), has_portfolio)
     };
     route.reserve(&tx, user.id, turn.answer_id).await?;
-    let asked_at = queries::insert_turn(&tx, &turn, lease).await?;
+    let begun = queries::insert_turn(&tx, &turn, lease).await?;
     if let Some(brought) = brought {
         brought::keep(&tx, turn.answer_id, brought).await?;
     }
     tx.commit().await?;
-    let place = Place::of(&conversation, turn.question_id, asked_at, route, cast);
+    let place = Place::of(&conversation, turn.question_id, begun, route, cast);
     Ok(Place { is_first: newest.is_none(), ..place })
 }
 

@@ -18,6 +18,7 @@ mod complete;
 pub mod decide;
 mod ending;
 mod events;
+mod figures;
 mod finish;
 mod follow;
 mod history;

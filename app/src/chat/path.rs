@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use entity::core::message;
 use entity::ids::{ConversationId, MessageId};
 use sea_orm::sea_query::Expr;
@@ -13,6 +12,7 @@ use sea_orm::{
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
+use super::queries::Begun;
 use crate::db::{CoreConn, CoreTx};
 use crate::error::{Error, Result};
 
@@ -95,14 +95,16 @@ pub(super) struct NewAnswer {
 
 /// Inserts the answer, leased from now, and makes its path the active one.
 /// When that was.
-pub(super) async fn insert_answer(tx: &CoreTx, new: NewAnswer, lease: Duration) -> Result<DateTime<Utc>> {
+pub(super) async fn insert_answer(tx: &CoreTx, new: NewAnswer, lease: Duration) -> Result<Begun> {
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "WITH answer AS (
              INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
              VALUES ($2, $1, $3, $4, 'assistant', 'streaming', $5, now() + make_interval(secs => $6)))
          UPDATE conversations SET updated_at = now(), active_message_id = $2 WHERE id = $1
-         RETURNING updated_at",
+         RETURNING updated_at,
+                   EXISTS (SELECT FROM portfolios AS own
+                            WHERE own.user_id = conversations.user_id AND own.deleted_at IS NULL) AS has_portfolio",
         [
             new.conversation_id.0.into(),
             new.answer_id.0.into(),
@@ -113,5 +115,5 @@ pub(super) async fn insert_answer(tx: &CoreTx, new: NewAnswer, lease: Duration) 
         ],
     );
     let row = tx.query_one_raw(statement).await?.ok_or(Error::NotFound("conversation"))?;
-    Ok(row.try_get("", "updated_at")?)
+    Begun::of(&row)
 }

@@ -10,8 +10,8 @@ use entity::core::{citation, conversation, message, message_event};
 use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
-    Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    Statement, Value,
 };
 use uuid::Uuid;
 
@@ -90,7 +90,7 @@ pub(super) struct NewTurn {
 
 /// Inserts question and answer, the answer leased from now, and keeps in the
 /// conversation when it was used and what the user looked at last. When that was.
-pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) -> Result<DateTime<Utc>> {
+pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) -> Result<Begun> {
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "WITH question AS (
@@ -104,7 +104,9 @@ pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) ->
                 metadata = CASE WHEN $6::jsonb IS NULL THEN metadata ELSE
                     metadata || jsonb_build_object('ui_context', coalesce(metadata -> 'ui_context', '{}') || $6::jsonb) END
           WHERE id = $1
-         RETURNING updated_at",
+         RETURNING updated_at,
+                   EXISTS (SELECT FROM portfolios AS own
+                            WHERE own.user_id = conversations.user_id AND own.deleted_at IS NULL) AS has_portfolio",
         [
             turn.conversation_id.0.into(),
             turn.question_id.0.into(),
@@ -118,7 +120,22 @@ pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) ->
         ],
     );
     let row = tx.query_one_raw(statement).await?.ok_or(Error::NotFound("conversation"))?;
-    Ok(row.try_get("", "updated_at")?)
+    Begun::of(&row)
+}
+
+/// What is known of a turn once its rows are there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    /// When, by core's clock.
+    pub(super) at: DateTime<Utc>,
+    /// Its user has a portfolio.
+    pub(super) has_portfolio: bool,
+}
+
+impl Begun {
+    pub(super) fn of(row: &QueryResult) -> Result<Self> {
+        Ok(Self { at: row.try_get("", "updated_at")?, has_portfolio: row.try_get("", "has_portfolio")? })
+    }
 }
 
 /// How far a message is, and whether its lease is alive.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::events::TurnLog;
+use super::figures::Figures;
 use crate::auth::CurrentUser;
 use crate::error::{Context, Error, Result};
 use crate::knowledge::Passage;
@@ -20,6 +21,8 @@ pub(super) struct Retrieved {
     pub(super) passages: Vec<Passage>,
     /// What the user told earlier.
     pub(super) memories: Vec<Recollection>,
+    /// The user's portfolios.
+    pub(super) figures: Vec<Figures>,
     /// Why something is missing, for an `info` event.
     pub(super) missing: Option<&'static str>,
 }
@@ -55,6 +58,9 @@ impl Retrieved {
             .map(|memory| json!({ "id": memory.id, "content": memory.content, "similarity": memory.similarity }))
             .collect();
         let mut context = json!({ "documents": documents, "memories": memories });
+        if !self.figures.is_empty() {
+            context["portfolios"] = self.figures.iter().map(Figures::shown).collect();
+        }
         if let Some(id) = pair.character_id {
             context["character_id"] = json!(id);
         }
@@ -152,7 +158,12 @@ async fn search(
     for error in [passages.as_ref().err(), memories.as_ref().err()].into_iter().flatten() {
         tracing::warn!(%error, "part of the retrieval failed");
     }
-    Ok(Retrieved { passages: passages.unwrap_or_default(), memories: memories.unwrap_or_default(), missing })
+    Ok(Retrieved {
+        passages: passages.unwrap_or_default(),
+        memories: memories.unwrap_or_default(),
+        missing,
+        ..Default::default()
+    })
 }
 
 async fn knowledge(

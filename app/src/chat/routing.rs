@@ -38,6 +38,7 @@ impl Route {
         cast: &Cast,
         question: &str,
         has_history: bool,
+        has_portfolio: bool,
     ) -> Self {
         let spoken = cast.character.as_ref().and_then(|character| character.model.clone());
         let model = answer::model_name(state, chosen.or(spoken));
@@ -46,7 +47,7 @@ impl Route {
             return Self { model, limits, wants: Wants::default(), counter: Counter::default() };
         }
         let counter = Counter::of(&model);
-        let fixed = prompt::fixed_tokens(&state.settings, counter, cast, question);
+        let fixed = prompt::fixed_tokens(&state.settings, counter, cast, question, has_portfolio);
         let wants = wants(state, &model, usage::prompt_tokens(&state.settings, fixed, has_history));
         Self { model, limits, wants, counter }
     }

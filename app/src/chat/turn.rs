@@ -23,7 +23,7 @@ use super::retrieve::{self, Asked};
 use super::rounds::Rounds;
 use super::routing::Route;
 use super::stop::unless_stopped;
-use super::{citations, lease, prompt, summary};
+use super::{citations, figures, lease, prompt, summary};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{CanFail, Error, Result};
@@ -40,6 +40,7 @@ use crate::web::signals::Signals;
 const HISTORY_MESSAGES: u64 = 100;
 
 /// What a turn knows from its beginning.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(super) struct Turn {
     pub(super) state: AppState,
@@ -55,6 +56,8 @@ pub(super) struct Turn {
     pub(super) can_ask: bool,
     /// What the client of another API asks instead.
     pub(super) brought: Option<Brought>,
+    /// Its user has a portfolio to ask about.
+    pub(super) has_portfolio: bool,
     /// Nothing was said before it.
     pub(super) is_first: bool,
     /// Its conversation had no title when it began.
@@ -133,10 +136,12 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
             brought::history(turn, HISTORY_MESSAGES),
             summary::of(turn),
             offered(turn),
+            figures::of(turn),
         )
     };
-    let (mut retrieved, remembered, history, summary, external) = log.beside(found.boxed()).await?;
+    let (mut retrieved, remembered, history, summary, external, known) = log.beside(found.boxed()).await?;
     let (mut history, summary) = (history?, summary?);
+    retrieved.figures = known;
     history.reverse();
     // Earlier answers may repeat what documents said, a file can say anything,
     // and who wrote a character is not known.

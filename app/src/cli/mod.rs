@@ -2,13 +2,17 @@
 //! standard error; any failure exits non-zero.
 
 mod ask;
+mod batch;
+mod demo;
 mod doctor;
 mod health;
 mod ingest;
 mod links;
+mod market;
 mod migrate;
 mod output;
 mod pair;
+mod portfolio;
 mod seed;
 mod serve;
 mod users;
@@ -54,6 +58,15 @@ enum Command {
     Token(users::Token),
     /// Add files, a folder, or the lines of a JSONL file to the knowledge base
     Ingest(ingest::Ingest),
+    /// Prices and other market data: import files, fetch what is missing
+    #[command(subcommand)]
+    Market(market::Market),
+    /// Compute the figures of portfolios
+    #[command(subcommand)]
+    Batch(batch::Batch),
+    /// Fill portfolios
+    #[command(subcommand)]
+    Portfolio(portfolio::Portfolio),
     /// Print the OpenAPI document
     Openapi,
     /// Read one file, for the server that starts this
@@ -102,6 +115,9 @@ async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode> {
         Command::User(command) => Box::pin(command.run(settings)).await?,
         Command::Token(command) => Box::pin(command.run(settings)).await?,
         Command::Ingest(command) => Box::pin(command.run(settings)).await?,
+        Command::Market(command) => Box::pin(command.run(settings)).await?,
+        Command::Batch(command) => Box::pin(command.run(settings)).await?,
+        Command::Portfolio(command) => Box::pin(command.run(settings)).await?,
         Command::Openapi | Command::Parse(_) => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,7 @@ use include_dir::{Dir, include_dir};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Map;
 
-use super::{ingest, output, with_state};
+use super::{demo, ingest, output, with_state};
 use crate::auth::{self, NewUser, Ownership};
 use crate::config::{AppEnv, Settings};
 use crate::error::{Context, Error, Result};
@@ -33,7 +33,7 @@ const LOGINS_FILE: &str = "demo-logins.txt";
 /// Seed.
 #[derive(Debug, Args)]
 pub(super) struct Seed {
-    /// Three users and a knowledge base on portfolio risk and on Tandem
+    /// Three users with portfolios, and a knowledge base on portfolio risk and on Tandem
     #[arg(long, required = true)]
     demo: bool,
 }
@@ -63,12 +63,13 @@ pub(super) fn refuse_in_production(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Users and documents. Running it again changes nothing.
+/// Users, documents and portfolios. Running it again changes nothing.
 pub(super) async fn demo(state: &AppState) -> Result<Logins> {
     let logins = users(state).await?;
     let accepted = accept::accept(state, None, documents()?).await?;
     let jobs: Vec<_> = accepted.iter().filter_map(|source| source.job_id).collect();
     ingest::wait_for(state, &jobs).await?;
+    demo::portfolios(state).await?;
     Ok(logins)
 }
 

@@ -5,7 +5,9 @@
 
 mod files;
 mod ledger;
+mod market;
 mod network;
+mod portfolio;
 mod sections;
 mod source;
 mod tools;
@@ -13,7 +15,9 @@ mod validate;
 
 pub use files::Files;
 pub use ledger::{Money, Price, Prices, Quota};
+pub use market::{Market, MarketProvider};
 pub use network::Network;
+pub use portfolio::Portfolio;
 pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Memory,
     Models, Registration, Telemetry,
@@ -58,10 +62,14 @@ pub struct Settings {
     pub chat: Chat,
     /// What the model may call.
     pub tools: Tools,
+    /// What an account comprises.
+    pub portfolio: Portfolio,
     /// What a user may take.
     pub quota: Quota,
     /// What models cost.
     pub prices: Prices,
+    /// Where prices come from.
+    pub market: Market,
     /// The job workers.
     pub jobs: Jobs,
     /// Logs.

@@ -35,6 +35,10 @@ const PLAIN: &[(&str, &str)] = &[
     ("EMBEDDING_DIMENSIONS", "models.embedding_dimensions"),
     ("EXTERNAL_MCP", "tools.external_mcp"),
     ("EXTERNAL_MCP_HOSTS", "tools.external_mcp_hosts"),
+    ("MARKET_PROVIDER", "market.provider"),
+    ("MARKET_DATA_DIR", "market.data_dir"),
+    ("TIINGO_API_KEY", "market.tiingo_api_key"),
+    ("TIINGO_BASE_URL", "market.tiingo_base_url"),
     ("WORKERS", "jobs.workers"),
     ("LOG_LEVEL", "telemetry.log_level"),
     ("LOG_FORMAT", "telemetry.log_format"),
@@ -42,10 +46,11 @@ const PLAIN: &[(&str, &str)] = &[
 ];
 
 /// Names whose value may also come from a file, `NAME_FILE`, and is never shown.
-const SECRETS: &[&str] = &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY", "METRICS_KEY"];
+const SECRETS: &[&str] =
+    &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY", "TIINGO_API_KEY", "METRICS_KEY"];
 
 /// Names whose value is an address, which may hold a password.
-const ADDRESSES: &[&str] = &["OPENAI_BASE_URL", "TANDEM__MODELS__OPENAI_BASE_URL"];
+const ADDRESSES: &[&str] = &["OPENAI_BASE_URL", "TANDEM__MODELS__OPENAI_BASE_URL", "TIINGO_BASE_URL"];
 
 /// Keys that hold a comma-separated list when they come from the environment.
 const LISTS: &[&str] = &[

@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{AppEnv, Settings, files, ledger, tools};
+use super::{AppEnv, Settings, files, ledger, market, portfolio, tools};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
@@ -12,6 +12,7 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
     ranges(settings)?;
     origins(settings)?;
     secrets(settings)?;
+    market::check(&settings.market)?;
     production(settings)
 }
 
@@ -54,7 +55,9 @@ fn ranges(settings: &Settings) -> Result<()> {
     let sections = files::ranges(&settings.files)
         .into_iter()
         .chain(tools::ranges(&settings.tools))
-        .chain(ledger::ranges(&settings.quota));
+        .chain(ledger::ranges(&settings.quota))
+        .chain(market::ranges(&settings.market))
+        .chain(portfolio::ranges(&settings.portfolio));
     for (key, given, low, high) in checks.into_iter().chain(sections) {
         if !(low..=high).contains(&given) {
             return Err(Error::startup(

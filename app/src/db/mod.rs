@@ -7,6 +7,7 @@
 mod adopt;
 mod capacity;
 mod connect;
+pub mod copy_text;
 pub mod doctor;
 pub mod embedded;
 mod facts;

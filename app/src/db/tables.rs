@@ -30,6 +30,7 @@ pub fn core() -> Vec<Table> {
         table::<core::batch_job::Entity>(),
         table::<core::batch_run::Entity>(),
         table::<core::batch_run_log::Entity>(),
+        table::<core::batch_run_portfolio::Entity>(),
         table::<core::batch_schedule::Entity>(),
         table::<core::benchmark_sector_weight::Entity>(),
         table::<core::calendar_day::Entity>(),

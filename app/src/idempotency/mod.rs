@@ -17,7 +17,7 @@ mod queries;
 
 pub use attempt::{Attempt, REPLAYED};
 pub use layer::{Keeper, Kind, Rule, keep};
-pub use queries::{delete_expired, forget, forget_made_at, forget_naming};
+pub use queries::{delete_expired, forget, forget_all, forget_made_at, forget_naming};
 
 /// The request header.
 pub const HEADER: &str = "idempotency-key";

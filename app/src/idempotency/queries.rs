@@ -195,6 +195,16 @@ pub async fn forget(core: &impl CoreConn, user: UserId, id: Uuid) -> Result<u64>
     .await
 }
 
+/// The same for several things, of which none is a conversation.
+pub async fn forget_all(core: &impl CoreConn, user: UserId, ids: Vec<Uuid>) -> Result<u64> {
+    execute(
+        core,
+        "DELETE FROM idempotency_keys WHERE user_id = $1 AND resource_id = ANY($2)",
+        vec![user.0.into(), ids.into()],
+    )
+    .await
+}
+
 /// The same for everything the user made at a route, named by the end of its path.
 pub async fn forget_made_at(core: &impl CoreConn, user: UserId, path_end: &str) -> Result<u64> {
     execute(

@@ -28,8 +28,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The tools of the chat for MCP clients, over streamable HTTP without sessions: a JSON-RPC
 /// message a request, at most 1 MB, and one JSON answer. An API key opens the tools of its scopes:
 /// `search_knowledge` (`knowledge:read`), `recall` (`memory:read`), `remember` (`memory:write`), `forget`
-/// (`memory:read` and `memory:write`, in two calls), `search_conversations` (`chat:read`) and, where it is
-/// configured, `web_search` (`chat:write`). A page in a browser may call from the origins that CORS allows.
+/// (`memory:read` and `memory:write`, in two calls), `search_conversations` (`chat:read`), the tools over
+/// portfolios and prices (`portfolio:read`) and, where it is configured, `web_search` (`chat:write`). A page in a browser may call from the origins that CORS allows.
 /// A result is the envelope `{meta, data, error}`, as text and as structured content.
 #[utoipa::path(post, path = "/mcp", tag = "mcp",
     request_body(content = Object, description = "A JSON-RPC message of the Model Context Protocol"),

@@ -54,6 +54,12 @@ pub struct Limits {
     pub pages: usize,
 }
 
+/// The letters of a plain text: by its byte order mark, as UTF-8, or by a guess
+/// at its encoding. Bytes that are no letters become U+FFFD.
+pub fn decoded(bytes: &[u8]) -> String {
+    text::decode(bytes, None)
+}
+
 /// Reads a file of a kind.
 fn read(kind: FileType, bytes: &[u8], limits: Limits) -> Result<Document, Refused> {
     let document = match kind {

@@ -8,6 +8,17 @@
 //! one of these locks the portfolio first ([`lock_owned`]) and says from which
 //! day on its figures changed ([`changed`]), in the same transaction.
 
+mod accounts;
+pub mod day;
+mod equity_changes;
+pub mod figures;
+pub mod http;
+pub mod import;
+pub mod lots;
 mod owned;
+pub mod positions;
+mod tags;
+pub mod target_prices;
 
-pub use owned::{changed, find_owned, lock_owned};
+pub use accounts::{NewPortfolio, make, make_in};
+pub use owned::{changed, find_owned, has_any, lock_owned};

@@ -21,6 +21,16 @@ pub async fn lock_owned(tx: &CoreTx, user: UserId, id: PortfolioId) -> Result<po
     owned(user, id).lock_exclusive().one(tx).await?.ok_or(Error::NotFound("portfolio"))
 }
 
+/// Whether the user has any.
+pub async fn has_any(core: &impl CoreConn, user: UserId) -> Result<bool> {
+    let found = portfolio::Entity::find()
+        .filter(portfolio::Column::UserId.eq(user))
+        .filter(portfolio::Column::DeletedAt.is_null())
+        .one(core)
+        .await?;
+    Ok(found.is_some())
+}
+
 fn owned(user: UserId, id: PortfolioId) -> Select<portfolio::Entity> {
     portfolio::Entity::find_by_id(id)
         .filter(portfolio::Column::UserId.eq(user))

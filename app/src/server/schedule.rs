@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::db::pair;
 use crate::error::Result;
 use crate::state::AppState;
-use crate::{admin, auth, chat, idempotency, jobs, knowledge, usage};
+use crate::{admin, analytics, auth, chat, idempotency, jobs, knowledge, usage};
 
 /// When what is urgent is done the first time: between two polls of workers
 /// and relay, whose connections are free then. A start takes few of them.
@@ -26,11 +26,14 @@ const PAUSE: Duration = Duration::from_millis(10);
 type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
 
 /// Name, period in seconds, and what to do; returns the rows it touched.
-const SCHEDULES: [(&str, u64, Run); 10] = [
+const SCHEDULES: [(&str, u64, Run); 11] = [
     ("interrupt expired turns", 3, |state| async move { chat::interrupt_expired(&state).await }.boxed()),
     ("refund lost reservations", 5, |state| async move { usage::refund_lost(&state.core).await }.boxed()),
     ("give up dead jobs", 30, |state| async move { jobs::give_up_dead(&state.core).await }.boxed()),
     ("requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await }.boxed()),
+    ("begin due batches", 15, |state| {
+        async move { analytics::schedule::start_due(&state.core).await }.boxed()
+    }),
     ("delete old events", 60, |state| async move { chat::delete_old_events(&state.core).await }.boxed()),
     ("count the pair's epoch", 60, |state| {
         async move { pair::beat(&state.core, &state.ai, state.mode).await.map(|()| 0) }.boxed()

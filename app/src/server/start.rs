@@ -9,6 +9,7 @@ use futures::future::FusedFuture;
 use tokio::net::TcpListener;
 
 use super::{prepare, schedule, watch};
+use crate::analytics::Runner;
 use crate::config::Settings;
 use crate::db::pair::Pairing;
 use crate::db::{Databases, Purpose, migrate};
@@ -129,6 +130,9 @@ pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool
         let relay = Relay::new(state.outbox.clone(), Duration::from_millis(state.settings.jobs.poll_ms));
         worker.listen(&mut listener);
         relay.listen(&mut listener);
+        let batch = Runner::new(state.clone());
+        batch.listen(&mut listener);
+        batch.start(&state.tasks, &state.shutdown);
         worker.start(&state.tasks, &state.shutdown);
         relay.start(&state.tasks, &state.shutdown);
         schedule::start(state);

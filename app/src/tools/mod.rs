@@ -17,6 +17,7 @@
 
 pub mod external;
 mod forget;
+mod portfolio;
 pub mod program;
 mod recall;
 mod registry;
@@ -32,6 +33,11 @@ use entity::ids::{ConversationId, MessageId};
 
 pub use external::ExternalTools;
 pub use forget::{Forget, forget_confirmed};
+pub use portfolio::{
+    GetAnalyticsOverview, GetCompanyProfile, GetConcentrationMetrics, GetCurrentQuotes, GetDailyMovers,
+    GetPortfolioComplete, GetPortfolioDataQuality, GetPricesHistorical, GetSectorExposure,
+    ListUserPortfolios,
+};
 pub use recall::Recall;
 pub use registry::{CALLS_MAX, Offer, Verdicts, declared, needs_approval, offered, run};
 pub use remember::Remember;

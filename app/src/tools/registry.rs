@@ -14,8 +14,10 @@ use utoipa::ToSchema;
 use super::external::{self, ExternalTool};
 use super::report::Found;
 use super::{
-    Caller, ExternalTools, Forget, Recall, Remember, Report, SearchConversations, SearchKnowledge, ToolError,
-    Verdict, WebSearch, program,
+    Caller, ExternalTools, Forget, GetAnalyticsOverview, GetCompanyProfile, GetConcentrationMetrics,
+    GetCurrentQuotes, GetDailyMovers, GetPortfolioComplete, GetPortfolioDataQuality, GetPricesHistorical,
+    GetSectorExposure, ListUserPortfolios, Recall, Remember, Report, SearchConversations, SearchKnowledge,
+    ToolError, Verdict, WebSearch, program,
 };
 use crate::config::Settings;
 use crate::llm::{ToolCall, ToolSpec};
@@ -38,6 +40,9 @@ pub(super) trait Tool:
     const READS_ONLY: bool = true;
     /// It tells somebody outside what it is asked.
     const REACHES_OUT: bool = false;
+
+    /// It is about portfolios: whoever has none is not told of it.
+    const OF_PORTFOLIOS: bool = false;
 
     /// Whether the model is told of it.
     fn is_offered(_: &Settings) -> bool {
@@ -65,6 +70,7 @@ struct Entry {
     scopes: &'static [&'static str],
     reads_only: bool,
     reaches_out: bool,
+    of_portfolios: bool,
     is_offered: fn(&Settings) -> bool,
     run: fn(Value, Caller) -> BoxFuture<'static, Result<Found, ToolError>>,
 }
@@ -76,29 +82,50 @@ const fn entry<T: Tool>() -> Entry {
         scopes: T::SCOPES,
         reads_only: T::READS_ONLY,
         reaches_out: T::REACHES_OUT,
+        of_portfolios: T::OF_PORTFOLIOS,
         is_offered: T::is_offered,
         run: |arguments, caller| Box::pin(async move { checked::<T>(arguments)?.run(caller).await }),
     }
 }
 
 /// What the model of a turn may call.
-static OF_A_TURN: [Entry; 6] = [
+static OF_A_TURN: [Entry; 16] = [
     entry::<SearchKnowledge>(),
     entry::<Recall>(),
     entry::<Remember>(),
     entry::<Forget>(),
     entry::<SearchConversations>(),
     entry::<WebSearch>(),
+    entry::<ListUserPortfolios>(),
+    entry::<GetPortfolioComplete>(),
+    entry::<GetAnalyticsOverview>(),
+    entry::<GetDailyMovers>(),
+    entry::<GetSectorExposure>(),
+    entry::<GetConcentrationMetrics>(),
+    entry::<GetPortfolioDataQuality>(),
+    entry::<GetCurrentQuotes>(),
+    entry::<GetPricesHistorical>(),
+    entry::<GetCompanyProfile>(),
 ];
 
 /// What a program may call.
-static OF_A_PROGRAM: [Entry; 6] = [
+static OF_A_PROGRAM: [Entry; 16] = [
     entry::<SearchKnowledge>(),
     entry::<Recall>(),
     entry::<program::Remember>(),
     entry::<program::Forget>(),
     entry::<SearchConversations>(),
     entry::<WebSearch>(),
+    entry::<ListUserPortfolios>(),
+    entry::<GetPortfolioComplete>(),
+    entry::<GetAnalyticsOverview>(),
+    entry::<GetDailyMovers>(),
+    entry::<GetSectorExposure>(),
+    entry::<GetConcentrationMetrics>(),
+    entry::<GetPortfolioDataQuality>(),
+    entry::<GetCurrentQuotes>(),
+    entry::<GetPricesHistorical>(),
+    entry::<GetCompanyProfile>(),
 ];
 
 /// The tools there are for a caller, now: offered at all, and within its scopes.
@@ -110,12 +137,15 @@ fn entries(caller: &Caller) -> impl Iterator<Item = &'static Entry> + '_ {
     })
 }
 
-/// The tools that a model is told of.
-pub fn declared(settings: &Settings, external: &ExternalTools) -> Vec<Arc<ToolSpec>> {
+/// The tools that a model is told of; those about portfolios only if the user has one.
+pub fn declared(settings: &Settings, external: &ExternalTools, has_portfolio: bool) -> Vec<Arc<ToolSpec>> {
     if settings.tools.rounds == 0 {
         return Vec::new();
     }
-    let own = OF_A_TURN.iter().filter(|entry| (entry.is_offered)(settings)).map(|entry| &*entry.spec);
+    let own = OF_A_TURN
+        .iter()
+        .filter(|entry| (entry.is_offered)(settings) && (has_portfolio || !entry.of_portfolios));
+    let own = own.map(|entry| &*entry.spec);
     own.chain(external.iter().map(|tool| &tool.spec)).cloned().collect()
 }
 

@@ -13,6 +13,7 @@ mod call;
 mod embed;
 pub mod http;
 mod limits;
+pub mod me;
 mod price;
 mod quota;
 mod record;

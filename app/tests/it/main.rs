@@ -22,6 +22,7 @@
 )]
 
 mod auth;
+mod batch;
 mod chat;
 mod checklist;
 mod clients;
@@ -30,11 +31,13 @@ mod conversation;
 mod embedded;
 mod failures;
 mod feedback;
+mod figures;
 mod health;
 mod idempotency;
 mod knowledge;
 mod links;
 mod llm;
+mod market;
 mod mcp;
 mod memory;
 mod openai;
@@ -42,12 +45,16 @@ mod operations;
 mod outbox;
 mod packaging;
 mod personas;
+mod portfolio;
+mod portfolio_import;
 mod process;
 mod real_model;
 mod requests;
 mod row_security;
 mod schema;
 mod support;
+mod target_prices;
 mod tiers;
 mod tools;
 mod usage;
+mod views;

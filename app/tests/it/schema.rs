@@ -17,13 +17,14 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 52] = [
+const CORE_TABLES: [&str; 53] = [
     "api_keys",
     "balance_sheets",
     "batch_job_schedules",
     "batch_jobs",
     "batch_run_history",
     "batch_run_logs",
+    "batch_run_portfolios",
     "batch_run_tracking",
     "benchmarks_sector_weights",
     "cash_flows",

@@ -28,6 +28,8 @@ const PEERS: &[(&str, &str)] = &[
     ("conversation", "idempotency"),
     ("conversation", "persona"),
     ("idempotency", "auth"),
+    // The user of a handler.
+    ("market", "auth"),
     ("persona", "auth"),
     ("persona", "idempotency"),
     // The user of a handler.

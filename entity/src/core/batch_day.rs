@@ -27,7 +27,7 @@ pub struct Model {
     pub portfolios_processed: i32,
     /// Symbols with a close of the day.
     pub symbols_fetched: i32,
-    /// Their share of the symbols that were held.
+    /// The share of the open lots with a market that had a close of the day.
     pub data_coverage: Option<f64>,
     /// Why a phase failed.
     #[sea_orm(column_type = "Text", nullable)]

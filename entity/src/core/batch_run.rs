@@ -51,6 +51,8 @@ pub struct Model {
     pub to_date: Option<Date>,
     /// Days that are complete are computed again.
     pub force: bool,
+    /// Only prices are fetched, nothing is computed.
+    pub prices_only: bool,
     /// What it does now.
     #[sea_orm(column_type = "Text", nullable)]
     pub phase: Option<String>,

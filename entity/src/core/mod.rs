@@ -6,6 +6,7 @@ pub mod batch_day;
 pub mod batch_job;
 pub mod batch_run;
 pub mod batch_run_log;
+pub mod batch_run_portfolio;
 pub mod batch_schedule;
 pub mod benchmark_sector_weight;
 pub mod calendar_day;

@@ -1,4 +1,4 @@
-//! `/auth`: register, log in, refresh, log out, who am I; API keys; the setup.
+//! `/auth`: register, log in, refresh, log out; API keys; the setup. Who one is, is told by `usage::me`.
 
 pub mod api_keys;
 pub mod setup;
@@ -14,8 +14,8 @@ use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
 
 use super::register::NewUser;
-use super::{CurrentUser, access, account, email, login, password, queries, refresh, register};
-use crate::error::{Error, Result};
+use super::{CurrentUser, access, account, email, login, password, refresh, register};
+use crate::error::Result;
 use crate::state::AppState;
 use crate::web::{self, Client, Json, Problem, Problems, text};
 
@@ -220,11 +220,4 @@ pub async fn delete_me(
     Json(request): Json<DeleteAccountRequest>,
 ) -> Result<StatusCode> {
     Ok(web::gone(account::delete_own(&state, user.id, &request.password).await?))
-}
-
-/// Who am I.
-#[utoipa::path(get, path = "/auth/me", tag = "auth", responses((status = 200, body = UserView), Problems))]
-pub async fn me(State(state): State<AppState>, user: CurrentUser) -> Result<Json<UserView>> {
-    let user = queries::by_id(&state.core, user.id).await?.ok_or(Error::NotFound("user"))?;
-    Ok(Json(user.into()))
 }

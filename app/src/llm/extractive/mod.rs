@@ -31,6 +31,9 @@ const DEFINING: [&str; 10] =
 /// The subject of a defining sentence is not longer than this, in words.
 const SUBJECT_WORDS_MAX: usize = 8;
 
+/// Words of a question about the user's own things.
+const OWN: [&str; 8] = ["my", "mine", "our", "ours", "i", "we", "me", "us"];
+
 const NOTHING: &str =
     "I found nothing in your documents or in what you told me that speaks to this question.";
 
@@ -62,8 +65,15 @@ pub struct Answer {
 }
 
 /// Quotes what answers the question best. What is less similar than `floor`
-/// does not speak of the question and is no evidence.
-pub fn answer(question: &str, passages: &[Passage<'_>], memories: &[Recollection<'_>], floor: f32) -> Answer {
+/// does not speak of the question and is no evidence. `figures` are sentences
+/// about what the user owns.
+pub fn answer(
+    question: &str,
+    passages: &[Passage<'_>],
+    memories: &[Recollection<'_>],
+    figures: &[&str],
+    floor: f32,
+) -> Answer {
     let mut parts = Vec::new();
     let told = recollect(memories, floor);
     let mut room = ANSWER_CHARACTERS;
@@ -75,6 +85,10 @@ pub fn answer(question: &str, passages: &[Passage<'_>], memories: &[Recollection
     let quotes = quote(question, passages, floor, room);
     if !quotes.is_empty() {
         parts.insert(0, format!("From your documents: {}", quotes.join(" ")));
+    }
+    let owned = owned(question, figures);
+    if !owned.is_empty() {
+        parts.insert(0, format!("From your portfolios: {}", owned.join(" ")));
     }
     if parts.is_empty() {
         return Answer { text: NOTHING.to_owned(), grounded: false };
@@ -95,6 +109,28 @@ pub fn best_sentence<'a>(answer_sentence: &str, passage: &'a str) -> Option<&'a 
         }
     }
     best.map(|(_, sentence)| sentence)
+}
+
+/// The sentences about what the user owns that share a word with a question
+/// about the user's own things.
+fn owned<'a>(question: &str, figures: &[&'a str]) -> Vec<&'a str> {
+    let is_own = question
+        .split(|c: char| !c.is_alphanumeric())
+        .any(|word| OWN.iter().any(|own| own.eq_ignore_ascii_case(word)));
+    if !is_own {
+        return Vec::new();
+    }
+    let wanted = terms(question);
+    let mut near: Vec<(usize, f32)> = figures
+        .iter()
+        .enumerate()
+        .map(|(place, said)| (place, likeness(&wanted, &terms(said))))
+        .filter(|(_, score)| *score > 0.0)
+        .collect();
+    near.sort_by(|one, other| other.1.total_cmp(&one.1));
+    near.truncate(SENTENCES_MAX);
+    near.sort_by_key(|(place, _)| *place);
+    near.into_iter().map(|(place, _)| figures[place]).collect()
 }
 
 struct Candidate {

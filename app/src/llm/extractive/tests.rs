@@ -70,7 +70,7 @@ fn the_best_sentence_is_quoted_with_its_citation() {
             0.6,
         ),
     ];
-    let answer = answer("What does beta measure?", &passages, &[], 0.3);
+    let answer = answer("What does beta measure?", &passages, &[], &[], 0.3);
     assert!(answer.grounded);
     assert!(
         answer
@@ -85,20 +85,20 @@ fn the_best_sentence_is_quoted_with_its_citation() {
 fn what_is_too_far_is_no_evidence() {
     let passages = [passage("Beta measures risk.", 0.1)];
     let memories = [Recollection { text: "I like beta", similarity: 0.1 }];
-    let answer = answer("What does beta measure?", &passages, &memories, 0.3);
+    let answer = answer("What does beta measure?", &passages, &memories, &[], 0.3);
     assert!(!answer.grounded);
     assert!(!answer.text.contains('['));
-    assert_eq!(super::answer("", &[], &[], 0.3), answer);
+    assert_eq!(super::answer("", &[], &[], &[], 0.3), answer);
 }
 
 #[test]
 fn memories_are_told_apart_from_documents() {
     let passages = [passage("Risk is the chance of a loss.", 0.5)];
     let memories = [Recollection { text: "My risk limit is 10 percent.", similarity: 0.7 }];
-    let text = answer("What is my risk limit?", &passages, &memories, 0.3).text;
+    let text = answer("What is my risk limit?", &passages, &memories, &[], 0.3).text;
     assert!(text.starts_with("From your documents: Risk is the chance of a loss. [1]"));
     assert!(text.contains("You told me: My risk limit is 10 percent."));
-    let text = answer("What is my risk limit?", &[], &memories, 0.3).text;
+    let text = answer("What is my risk limit?", &[], &memories, &[], 0.3).text;
     assert!(text.starts_with("You told me: My risk limit"));
 }
 
@@ -107,16 +107,16 @@ fn nothing_is_said_twice_and_the_answer_is_bounded() {
     let same = "Volatility is the standard deviation of returns.";
     let long = format!("Volatility {}.", "matters very much indeed ".repeat(60));
     let passages = [passage(same, 0.6), passage(same, 0.6), passage(&long, 0.6)];
-    let text = answer("What is volatility?", &passages, &[], 0.3).text;
+    let text = answer("What is volatility?", &passages, &[], &[], 0.3).text;
     assert_eq!(text.matches(same).count(), 1);
-    let only_long = answer("What is volatility?", &passages[2..], &[], 0.3).text;
+    let only_long = answer("What is volatility?", &passages[2..], &[], &[], 0.3).text;
     assert!(only_long.chars().count() < 960 && only_long.contains("... [1]"), "{only_long}");
 }
 
 #[test]
 fn markers_of_the_source_are_not_taken_for_ours() {
     let passages = [passage("Beta was found[7] to be [sic] stable [12].", 0.6)];
-    let text = answer("What is beta?", &passages, &[], 0.3).text;
+    let text = answer("What is beta?", &passages, &[], &[], 0.3).text;
     assert_eq!(text, "From your documents: Beta was found to be [sic] stable . [1]");
 }
 
@@ -139,6 +139,22 @@ fn a_definition_is_quoted_before_other_sentences_on_the_same_thing() {
             similarity: 0.55,
         },
     ];
-    let text = answer("What is the maximum drawdown?", &passages, &[], 0.2).text;
+    let text = answer("What is the maximum drawdown?", &passages, &[], &[], 0.2).text;
     assert!(text.starts_with("From your documents: The maximum drawdown is the largest fall"), "{text}");
+}
+
+#[test]
+fn what_the_user_owns_is_told_where_it_is_asked_for() {
+    let figures = [
+        "The portfolio Savings is worth 1532.50 USD as of 2024-03-06.",
+        "Its largest positions by value are FUND (2500.00), MSFT (-2000.00).",
+        "On 2024-03-06 it moved by 37.50 USD; what moved it most is MSFT (20.00).",
+    ];
+    let told = |question: &str| answer(question, &[], &[], &figures, 0.3);
+    let both = told("What is my portfolio worth, and what moved it?");
+    assert!(both.grounded && both.text.starts_with("From your portfolios: "), "{}", both.text);
+    assert!(both.text.contains("1532.50 USD") && both.text.contains("MSFT (20.00)"), "{}", both.text);
+    // About the world, or about something else of the user's.
+    assert!(!told("What is a portfolio worth?").grounded);
+    assert!(!told("Where did I put my keys?").grounded);
 }

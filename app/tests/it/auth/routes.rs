@@ -13,9 +13,11 @@ use uuid::Uuid;
 
 use super::access::{claims, real_key, sign, with};
 use super::text;
+use crate::portfolio::{self, contribution};
 use crate::support::TestApp;
 use crate::support::response::TestResponse;
 use crate::support::user::TestUser;
+use crate::{portfolio_import, target_prices};
 
 /// Every scope an API key can have.
 const SCOPES: [&str; 10] = [
@@ -53,7 +55,10 @@ impl Operation {
 
     /// The path with this id in it.
     fn path(&self, id: &str) -> String {
-        self.template.replace("{id}", id).replace("{call_id}", "call_1")
+        // Where two ids stand in a path, `row_of` gives both.
+        let (id, inner) = id.split_once('/').unwrap_or((id, id));
+        let path = self.template.replace("{id}", id).replace("{run}", id).replace("{change_id}", inner);
+        path.replace("{call_id}", "call_1").replace("{symbol}", "SPY")
     }
 
     /// Somebody asks, about a row that does not exist if there is one in the path.
@@ -111,23 +116,7 @@ async fn row_of(app: &TestApp, owner: &TestUser, template: &str) -> String {
             text(&answer, "assistant_message_id")
         }
         "/chat/messages/{id}/tool-calls/{call_id}/approve"
-        | "/chat/messages/{id}/tool-calls/{call_id}/deny" => {
-            let conversation = owner.conversation().await;
-            let answer = owner.ask(&conversation, "What is beta?").await.expect(200);
-            let id = text(&answer, "assistant_message_id");
-            // As if it were still being written, and a call waited.
-            for sql in [
-                format!(
-                    "UPDATE messages SET status = 'streaming', lease_owner = '{id}', lease_expires_at = now() + interval '1 hour' WHERE id = '{id}'"
-                ),
-                format!(
-                    "INSERT INTO tool_approvals (message_id, call_id, expires_at) VALUES ('{id}', 'call_1', now() + interval '1 hour')"
-                ),
-            ] {
-                app.core().execute_unprepared(&sql).await.unwrap();
-            }
-            id
-        }
+        | "/chat/messages/{id}/tool-calls/{call_id}/deny" => waiting_call(app, owner).await,
         "/chat/messages/{id}/feedback" => {
             let conversation = owner.conversation().await;
             let answer = owner.ask(&conversation, "What is beta?").await.expect(200);
@@ -145,12 +134,58 @@ async fn row_of(app: &TestApp, owner: &TestUser, template: &str) -> String {
             let body = json!({"content": format!("I am {}", Uuid::now_v7())});
             text(&owner.post("/memories", body).await.expect(201), "id")
         }
+        path if PORTFOLIO_PATHS.iter().any(|begin| path.starts_with(begin)) => {
+            portfolio_row(app, owner).await
+        }
         "/v1/responses/{id}" | "/v1/responses/{id}/cancel" | "/v1/responses/{id}/input_items" => {
             let body = json!({"model": "extractive", "input": "What is beta?"});
             text(&owner.post("/v1/responses", body).await.expect(200), "id")
         }
-        _ => panic!("{template} has no case: make a row of `owner` here and answer its id"),
+        path if path.starts_with("/target-prices/") => target_prices::row_of(owner, path).await,
+        path => portfolio::row_of(owner, path).await.unwrap_or_else(|| {
+            panic!("{template} has no case: make a row of `owner` here and answer its id")
+        }),
     }
+}
+
+/// A message of the owner's, as if it were still being written and a call waited.
+async fn waiting_call(app: &TestApp, owner: &TestUser) -> String {
+    let conversation = owner.conversation().await;
+    let answer = owner.ask(&conversation, "What is beta?").await.expect(200);
+    let id = text(&answer, "assistant_message_id");
+    for sql in [
+        format!(
+            "UPDATE messages SET status = 'streaming', lease_owner = '{id}', lease_expires_at = now() + interval '1 hour' WHERE id = '{id}'"
+        ),
+        format!(
+            "INSERT INTO tool_approvals (message_id, call_id, expires_at) VALUES ('{id}', 'call_1', now() + interval '1 hour')"
+        ),
+    ] {
+        app.core().execute_unprepared(&sql).await.unwrap();
+    }
+    id
+}
+
+/// Paths whose id is a portfolio's.
+const PORTFOLIO_PATHS: [&str; 6] = [
+    "/analytics/portfolio/",
+    "/data/portfolio/",
+    "/data/positions/top/",
+    "/data/prices/historical/",
+    "/portfolios/{id}/calculate",
+    "/portfolios/{id}/batch-status/",
+];
+
+/// A portfolio, and a run of it that has its id.
+async fn portfolio_row(app: &TestApp, owner: &TestUser) -> String {
+    let id = Uuid::now_v7();
+    let sql = format!(
+        "INSERT INTO portfolios (id, user_id, name, account_name) VALUES ('{id}', '{}', 'One', '{id}');
+         INSERT INTO batch_run_history (id, portfolio_id, triggered_by) VALUES ('{id}', '{id}', 'user')",
+        owner.id
+    );
+    app.core().execute_unprepared(&sql).await.unwrap();
+    id.to_string()
 }
 
 /// A body with which the operation succeeds for the owner of its row.
@@ -165,12 +200,26 @@ fn body_of(operation: &Operation) -> Option<Value> {
             | "/chat/messages/{id}/regenerate"
             | "/chat/messages/{id}/tool-calls/{call_id}/approve"
             | "/chat/messages/{id}/tool-calls/{call_id}/deny"
+            | "/portfolios/{id}/calculate"
+            | "/tags/{id}/archive"
+            | "/tags/{id}/restore"
             | "/v1/responses/{id}/cancel",
         ) => None,
         ("PATCH", "/chat/conversations/{id}") => Some(json!({"title": "another title"})),
-        ("PATCH", "/auth/api-keys/{id}" | "/characters/{id}" | "/personas/{id}") => {
-            Some(json!({"name": "another name"}))
+        ("PATCH", "/auth/api-keys/{id}" | "/characters/{id}" | "/personas/{id}" | "/tags/{id}")
+        | ("PATCH" | "PUT", "/portfolios/{id}") => Some(json!({"name": "another name"})),
+        ("POST", "/portfolios/{id}/equity-changes") => Some(contribution()),
+        ("PUT", "/portfolios/{id}/equity-changes/{change_id}") => Some(json!({"amount": 7})),
+        ("PATCH" | "PUT", "/positions/{id}") => Some(json!({"notes": "another note"})),
+        ("POST", "/positions/{id}/close") => Some(json!({"exit_price": 3})),
+        ("PUT", "/positions/{id}/valuations") => {
+            Some(json!({"valuation_date": portfolio::ENTERED, "price": 12.5}))
         }
+        ("POST" | "PATCH", "/positions/{id}/tags" | "/positions/{id}/tags/remove") => {
+            Some(json!({"tag_ids": []}))
+        }
+        ("POST", "/portfolios/{id}/import") => Some(portfolio_import::activities()),
+        (_, path) if path.starts_with("/target-prices/") => Some(target_prices::body_of(path)),
         ("POST", "/chat/conversations/{id}/send") => Some(json!({"content": "What is beta?"})),
         ("PUT" | "POST", "/chat/messages/{id}/feedback") => Some(json!({"rating": "down"})),
         ("PATCH", "/memories/{id}") => Some(json!({"content": "I am somebody else"})),

@@ -35,12 +35,28 @@ async fn any_replica_answers_any_message_without_a_session() {
     }
 }
 
+const OF_PORTFOLIOS: [&str; 10] = [
+    "list_user_portfolios",
+    "get_portfolio_complete",
+    "get_analytics_overview",
+    "get_daily_movers",
+    "get_sector_exposure",
+    "get_concentration_metrics",
+    "get_portfolio_data_quality",
+    "get_current_quotes",
+    "get_prices_historical",
+    "get_company_profile",
+];
+
 #[tokio::test]
 async fn a_key_sees_and_calls_the_tools_of_its_scopes_and_no_others() {
     let app = TestApp::with().env("TANDEM__TOOLS__WEB_SEARCH_URL", "http://127.0.0.1:9/search").start().await;
     let user = app.user().await;
-    let all = ["search_knowledge", "recall", "remember", "forget", "search_conversations", "web_search"];
-    let cases: [(&[&str], &[&str]); 7] = [
+    let others = ["search_knowledge", "recall", "remember", "forget", "search_conversations", "web_search"];
+    let all: Vec<&str> = others.into_iter().chain(OF_PORTFOLIOS).collect();
+    let cases: [(&[&str], &[&str]); 9] = [
+        (&["portfolio:read"], &OF_PORTFOLIOS),
+        (&["portfolio:write"], &[]),
         (&["knowledge:read"], &["search_knowledge"]),
         (&["knowledge:write"], &[]),
         (&["memory:read"], &["recall"]),

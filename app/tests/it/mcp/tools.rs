@@ -20,7 +20,8 @@ async fn schemas_and_envelopes_are_those_of_the_chat() {
     learn(&app, &user, &FOUR).await;
     let program = key(&user, &ALL).await;
     let tools = ask(&program, "tools/list", json!({})).await["tools"].clone();
-    let declared = tandem::tools::declared(&app.state.settings, &tandem::tools::ExternalTools::default());
+    let declared =
+        tandem::tools::declared(&app.state.settings, &tandem::tools::ExternalTools::default(), true);
     for name in ["search_knowledge", "recall", "search_conversations"] {
         let tool = tools.as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap();
         let spec = declared.iter().find(|spec| spec.name == name).unwrap();

@@ -64,6 +64,31 @@ async fn another_embedding_model_is_refused_with_its_remedy() {
     assert!(said.contains("local/pocket") && said.contains("EMBEDDING_MODEL=pocket"), "{said}");
 }
 
+/// A demo user's only portfolio has its figures, and its snapshots end with the prices.
+async fn demo_portfolio(base: &str, email: &str, token: &str) {
+    let client = reqwest::Client::builder().build().unwrap();
+    let get = async |path: String| -> Value {
+        let answer = client.get(format!("{base}/api/v1{path}")).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{email}: {path}");
+        answer.json().await.unwrap()
+    };
+    let listed = get("/data/portfolios".to_owned()).await;
+    let [portfolio] = listed["data"].as_array().unwrap().as_slice() else { panic!("{email}: {listed}") };
+    let id = portfolio["id"].as_str().unwrap();
+    let snapshot = get(format!("/data/portfolio/{id}/snapshot")).await["data"].clone();
+    assert_eq!(snapshot["date"], "2022-12-28", "{email}: {snapshot}");
+    assert_eq!(snapshot["total_value"], portfolio["total_value"], "{email}");
+    assert_eq!(snapshot["is_complete"], true, "{email}");
+    if email.starts_with("individual") {
+        // Positions by the closes of 28 December 2022: 383,755.53; what is left of 485,000 after purchases of
+        // 425,536.09 and a sale of 24,948.00: 84,411.91.
+        let figures = [&portfolio["market_value"], &portfolio["cash_value"], &portfolio["total_value"]];
+        assert_eq!(figures, [383_755.53, 84_411.91, 468_167.44], "{portfolio}");
+    }
+    let overview = get(format!("/analytics/portfolio/{id}/overview")).await["data"].clone();
+    assert!(overview["performance"]["max_drawdown"].as_f64().unwrap() < 0.0, "{email}: {overview}");
+}
+
 #[tokio::test]
 async fn the_demo_is_seeded_once_asked_and_refused_in_production() {
     let folder = tempfile::tempdir().unwrap();
@@ -101,6 +126,8 @@ async fn the_demo_is_seeded_once_asked_and_refused_in_production() {
         let login =
             login.post(format!("{}/api/v1/auth/login", server.base)).json(&body).send().await.unwrap();
         assert_eq!(login.status(), 200, "{email}");
+        let login: Value = login.json().await.unwrap();
+        demo_portfolio(&server.base, email, login["access_token"].as_str().unwrap()).await;
     }
     server.stop();
 

@@ -9,9 +9,11 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::portfolio::{contribution, lot, portfolio};
 use crate::support::TestApp;
 use crate::support::response::TestResponse;
 use crate::support::user::TestUser;
+use crate::target_prices;
 
 /// A documented operation.
 #[derive(Clone, Debug)]
@@ -58,7 +60,11 @@ fn operations() -> Vec<Operation> {
 impl Operation {
     fn at(&self, id: &str) -> String {
         match &self.parameter {
-            Some(name) => self.path.replace(&format!("{{{name}}}"), id).replace("{call_id}", "call_1"),
+            Some(name) => {
+                let path = self.path.replace(&format!("{{{name}}}"), id).replace("{call_id}", "call_1");
+                let inner = "0198c0de-0000-7000-8000-000000000000";
+                path.replace("{change_id}", inner).replace("{run}", inner)
+            }
             None => self.path.clone(),
         }
     }
@@ -197,7 +203,9 @@ async fn ids_that_are_none_or_nobodys_are_told_apart_on_every_route() {
     let mut tried = 0;
     for operation in operations() {
         let Some(parameter) = &operation.parameter else { continue };
-        if operation.path.contains("/admin/") {
+        // A symbol is no id: nearly every word is one. Files are looked at before ids.
+        let takes_file = operation.path.ends_with("/import") || operation.path.ends_with("/import-csv");
+        if operation.path.contains("/admin/") || parameter == "symbol" || takes_file {
             continue;
         }
         let body = if operation.reads_json { valid(&operation) } else { Value::Null };
@@ -223,9 +231,17 @@ async fn ids_that_are_none_or_nobodys_are_told_apart_on_every_route() {
 
 /// A body that would be right.
 fn valid(operation: &Operation) -> Value {
+    let below = operation.path.strip_prefix("/api/v1").unwrap_or(&operation.path);
+    if below.starts_with("/target-prices/") {
+        return target_prices::body_of(below);
+    }
     match operation.path.rsplit('/').next().unwrap() {
         "send" => json!({ "content": "hello" }),
         "feedback" => json!({ "rating": "up" }),
+        "equity-changes" => contribution(),
+        "close" => json!({ "exit_price": 1 }),
+        "valuations" => json!({ "valuation_date": "2024-01-02", "price": 1 }),
+        "tags" | "remove" => json!({ "tag_ids": [] }),
         "{id}" if operation.path.contains("conversations") => json!({ "title": "Another" }),
         "{id}" if operation.path.contains("api-keys") => json!({ "name": "Another" }),
         "{id}" if operation.path.contains("memories") => json!({ "content": "Another." }),
@@ -238,14 +254,24 @@ async fn wrong_pages_are_named_on_every_list() {
     let app = TestApp::start().await;
     let user = app.admin().await;
     let conversation = user.conversation().await;
+    let portfolio = portfolio(&user).await;
+    let position = lot(&user, &portfolio, json!({})).await["id"].as_str().unwrap().to_owned();
+    let tag = user.post("/tags", json!({ "name": "a tag" })).await.expect(201);
+    let tag = tag["id"].as_str().unwrap().to_owned();
     let mut tried = 0;
     for operation in operations() {
-        if operation.method != Method::GET || !operation.query.contains(&"limit".to_owned()) {
+        // Those in pages; the others have limits of their own.
+        if operation.method != Method::GET || !operation.query.contains(&"cursor".to_owned()) {
             continue;
         }
         // What must be there, is.
         let given = if operation.query.contains(&"q".to_owned()) { "q=x&" } else { "" };
-        let path = operation.at(&conversation);
+        let path = operation.at(match operation.path.split('/').nth(3) {
+            Some("portfolios" | "target-prices") => &portfolio,
+            Some("positions") => &position,
+            Some("tags") => &tag,
+            _ => &conversation,
+        });
         for limit in ["0", "201", "-1", "many", "99999999999999999999", "1.5", ""] {
             let what = format!("{path}?{given}limit={limit}");
             names(&is_problem(user.get(&what).await, &[422], &what), "limit", &what);
@@ -329,13 +355,35 @@ fn wrong_fields() -> Vec<(&'static str, Value, &'static str)> {
     ]
 }
 
+/// The same of portfolios.
+fn wrong_holdings() -> Vec<(&'static str, Value, &'static str)> {
+    let nul = "a\u{0}b";
+    vec![
+        ("/portfolios", json!({ "name": nul }), "name"),
+        ("/portfolios", json!({ "name": "A", "currency": "usd" }), "currency"),
+        ("/portfolios", json!({ "name": "A", "account_type": "magic" }), "account_type"),
+        ("/portfolios", json!({ "name": "A", "equity_balance": -1 }), "equity_balance"),
+        ("/portfolios", json!({ "name": "A", "equity_balance": 0.001 }), "equity_balance"),
+        ("/portfolios", json!({ "name": "A", "description": nul }), "description"),
+        ("/positions", json!({ "quantity": 1, "entry_price": 1 }), "portfolio_id"),
+        ("/positions", json!({ "quantity": "many", "entry_price": 1 }), "quantity"),
+        ("/positions", json!({ "quantity": 1, "entry_price": 1e13 }), "entry_price"),
+        ("/positions", json!({ "quantity": 1, "entry_price": 1, "entry_date": "0001-01-01" }), "entry_date"),
+        ("/positions", json!({ "quantity": 1, "entry_price": 1, "position_type": "long" }), "position_type"),
+        ("/positions/bulk", json!({ "portfolio_id": Uuid::nil(), "positions": [] }), "positions"),
+        ("/tags", json!({ "name": nul }), "name"),
+        ("/tags", json!({ "name": "A", "color": "blue" }), "color"),
+        ("/tags", json!({ "name": "A", "color": "#12345G" }), "color"),
+    ]
+}
+
 #[tokio::test]
 async fn nul_and_wrong_types_and_lengths_are_named_and_nothing_is_written() {
     let app = TestApp::start().await;
     let user = app.user().await;
     let before = rows(&app).await;
     let deep = (0..100).fold(json!(1), |inner, _| json!({ "a": inner }));
-    for (path, body, field) in wrong_fields() {
+    for (path, body, field) in wrong_fields().into_iter().chain(wrong_holdings()) {
         let what = format!("{path} {}", body.to_string().chars().take(80).collect::<String>());
         let problem = is_problem(user.post(path, body).await, &[422], &what);
         let errors = problem["errors"].as_array().unwrap();

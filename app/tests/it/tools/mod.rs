@@ -6,6 +6,7 @@ mod external;
 mod injection;
 mod memories;
 mod obeying;
+mod portfolio;
 mod rounds;
 
 use serde_json::Value;

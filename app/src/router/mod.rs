@@ -1,18 +1,22 @@
-//! Every route, on one screen.
+//! Every route; those of portfolios and market data in files of their own.
 //!
 //! Path and method stand on the handler (`#[utoipa::path]`), so the router and
 //! the OpenAPI document cannot disagree. Everything needs a user but the
 //! [`PUBLIC`] list.
 
+mod batch;
+mod cors;
+mod imports;
+mod market;
+mod portfolios;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
@@ -62,6 +66,8 @@ const TICKETED: &[&str] = &["/api/v1/chat/messages/{id}/stream"];
 
 /// Routes that heed `Idempotency-Key`: those that create.
 pub const IDEMPOTENT: &[Rule] = &[
+    Rule { path: "/api/v1/admin/batch/run", kind: Kind::Kept },
+    Rule { path: "/api/v1/admin/batch/trigger/market-data", kind: Kind::Kept },
     Rule { path: "/api/v1/admin/mcp-servers", kind: Kind::Kept },
     Rule { path: "/api/v1/characters", kind: Kind::Kept },
     Rule { path: "/api/v1/chat/conversations", kind: Kind::Kept },
@@ -74,17 +80,17 @@ pub const IDEMPOTENT: &[Rule] = &[
     Rule { path: "/api/v1/memories", kind: Kind::Kept },
     Rule { path: "/api/v1/memories/batch", kind: Kind::Kept },
     Rule { path: "/api/v1/personas", kind: Kind::Kept },
+    Rule { path: "/api/v1/portfolios", kind: Kind::Kept },
+    Rule { path: "/api/v1/portfolios/import", kind: Kind::Kept },
+    Rule { path: "/api/v1/portfolios/{id}/equity-changes", kind: Kind::Kept },
+    Rule { path: "/api/v1/positions", kind: Kind::Kept },
+    Rule { path: "/api/v1/positions/bulk", kind: Kind::Kept },
+    Rule { path: "/api/v1/positions/{id}/close", kind: Kind::Kept },
+    Rule { path: "/api/v1/tags", kind: Kind::Kept },
+    Rule { path: "/api/v1/target-prices/{id}", kind: Kind::Kept },
+    Rule { path: "/api/v1/target-prices/{id}/bulk", kind: Kind::Kept },
     Rule { path: "/v1/responses", kind: Kind::Turn },
 ];
-
-const IDEMPOTENCY_KEY_HEADER: HeaderName = HeaderName::from_static(idempotency::HEADER);
-const LAST_EVENT_ID_HEADER: HeaderName = HeaderName::from_static("last-event-id");
-/// What MCP clients add to a request.
-const MCP_VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const MCP_METHOD_HEADER: HeaderName = HeaderName::from_static("mcp-method");
-const MCP_NAME_HEADER: HeaderName = HeaderName::from_static("mcp-name");
-/// How long a browser may remember that it may ask.
-const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
 
 #[derive(OpenApi)]
 #[openapi(
@@ -99,7 +105,14 @@ struct Document;
 
 /// Every route below [`BASE`].
 fn api() -> OpenApiRouter<AppState> {
-    accounts().merge(chats()).merge(knowledge_and_memories()).merge(administration())
+    accounts()
+        .merge(chats())
+        .merge(knowledge_and_memories())
+        .merge(market::market())
+        .merge(batch::batch())
+        .merge(administration())
+        .merge(portfolios::portfolios())
+        .merge(imports::imports_and_targets())
 }
 
 fn accounts() -> OpenApiRouter<AppState> {
@@ -108,7 +121,7 @@ fn accounts() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::http::login))
         .routes(routes!(auth::http::refresh))
         .routes(routes!(auth::http::logout))
-        .routes(routes!(auth::http::me, auth::http::delete_me))
+        .routes(routes!(usage::me::me, auth::http::delete_me))
         .routes(routes!(auth::http::setup::set_up))
         .routes(routes!(auth::http::api_keys::create, auth::http::api_keys::list))
         .routes(routes!(
@@ -257,7 +270,7 @@ pub fn build(state: AppState) -> Router {
         .layer(axum::Extension(BodyLimit(limit)))
         .layer(from_fn_with_state(proxies, client::identify))
         .layer(from_fn(openai::in_its_shape))
-        .layer(cors(&state))
+        .layer(cors::layer(&state))
         .layer(web::panic::layer(state.metrics.clone()))
         .layer(from_fn_with_state(state.metrics.clone(), identified::identified))
         .with_state(state)
@@ -274,24 +287,4 @@ fn documentation(document: utoipa::openapi::OpenApi) -> Router<AppState> {
 
 async fn wrong_method(method: Method) -> Error {
     Error::MethodNotAllowed(method.to_string())
-}
-
-/// Never with credentials: nothing here is authenticated by a cookie.
-fn cors(state: &AppState) -> CorsLayer {
-    let settings = Arc::clone(&state.settings);
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin, _| web::origin::is_allowed(&settings, origin)))
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-            IDEMPOTENCY_KEY_HEADER,
-            LAST_EVENT_ID_HEADER,
-            MCP_VERSION_HEADER,
-            MCP_METHOD_HEADER,
-            MCP_NAME_HEADER,
-        ])
-        .expose_headers([identified::HEADER, header::RETRY_AFTER, idempotency::REPLAYED.0])
-        .max_age(PREFLIGHT_AGE)
 }

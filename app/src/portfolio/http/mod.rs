@@ -1,0 +1,7 @@
+//! `/portfolios`, `/positions`, `/tags`.
+
+pub mod equity_changes;
+pub mod portfolios;
+pub mod position_tags;
+pub mod positions;
+pub mod tags;

@@ -1,0 +1,8 @@
+//! The batch: golden books through the databases, runs, leases, replicas, schedules, routes.
+
+mod fixture;
+mod golden;
+mod processes;
+mod routes;
+mod runs;
+mod schedules;

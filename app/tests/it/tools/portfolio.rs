@@ -1,0 +1,146 @@
+//! What a chat says of the user's portfolios: from tools, from the prompt, and without a model.
+
+use serde_json::{Value, json};
+
+use super::{call, modelled, without_retrieval};
+use crate::support::TestApp;
+use crate::support::model::{ModelServer, Script};
+use crate::views::book;
+
+const QUESTION: &str = "What is my portfolio worth, and what moved it?";
+
+#[tokio::test]
+async fn tools_answer_with_the_figures_of_the_routes() {
+    let server = ModelServer::start().await;
+    let app = without_retrieval(&server).start().await;
+    let user = app.user().await;
+    let id = book(&app, &user).await;
+    let conversation = user.conversation().await;
+    let routed = user.get(&format!("/data/portfolio/{id}/complete")).await.expect(200);
+
+    // The only portfolio need not be named.
+    let complete = call(&server, &user, &conversation, QUESTION, ("get_portfolio_complete", json!({}))).await;
+    assert_eq!(complete["error"], Value::Null, "{complete}");
+    assert_eq!(complete["data"]["portfolio"], routed["portfolio"]);
+    assert_eq!(complete["data"]["portfolio"]["total_value"], 1532.5);
+    assert_eq!(complete["data"]["items"][0]["symbol"], "FUND");
+    assert_eq!(complete["meta"]["applied"]["portfolio_id"], json!(id));
+
+    let movers =
+        call(&server, &user, &conversation, QUESTION, ("get_daily_movers", json!({ "portfolio_id": id })))
+            .await;
+    assert_eq!(
+        (&movers["data"]["items"][0]["symbol"], &movers["data"]["items"][0]["day_pnl"]),
+        (&json!("MSFT"), &json!(20.0))
+    );
+    for tool in [
+        "get_analytics_overview",
+        "get_sector_exposure",
+        "get_concentration_metrics",
+        "get_portfolio_data_quality",
+    ] {
+        let result = call(&server, &user, &conversation, QUESTION, (tool, json!({}))).await;
+        assert_eq!(result["error"], Value::Null, "{tool}: {result}");
+    }
+    let listed = call(&server, &user, &conversation, QUESTION, ("list_user_portfolios", json!({}))).await;
+    assert_eq!(listed["data"]["portfolios"][0]["id"], json!(id));
+    let quotes = json!({ "symbols": ["aapl"] });
+    let quotes = call(&server, &user, &conversation, QUESTION, ("get_current_quotes", quotes)).await;
+    assert_eq!(
+        (&quotes["data"]["items"][0]["price"], &quotes["data"]["items"][0]["change"]),
+        (&json!(103.25), &json!(1.75))
+    );
+    let past = json!({ "symbols": ["AAPL"], "lookback_days": 1 });
+    let past = call(&server, &user, &conversation, QUESTION, ("get_prices_historical", past)).await;
+    assert_eq!(past["data"]["items"][0]["closes"], json!([["2024-03-05", 101.5], ["2024-03-06", 103.25]]));
+    let profile = json!({ "symbols": ["AAPL"] });
+    let profile = call(&server, &user, &conversation, QUESTION, ("get_company_profile", profile)).await;
+    assert_eq!(profile["data"]["items"][0]["company_name"], "Apple");
+}
+
+#[tokio::test]
+async fn no_argument_reaches_anothers_portfolio() {
+    let server = ModelServer::start().await;
+    let app = without_retrieval(&server).start().await;
+    let (owner, other) = (app.user().await, app.user().await);
+    let id = book(&app, &owner).await;
+    let own = other.post("/portfolios", json!({ "name": "Mine" })).await.expect(201);
+    let conversation = other.conversation().await;
+    for tool in [
+        "get_portfolio_complete",
+        "get_analytics_overview",
+        "get_daily_movers",
+        "get_sector_exposure",
+        "get_concentration_metrics",
+        "get_portfolio_data_quality",
+    ] {
+        let result =
+            call(&server, &other, &conversation, QUESTION, (tool, json!({ "portfolio_id": id }))).await;
+        assert_eq!(
+            (&result["error"]["type"], &result["data"]),
+            (&json!("not_found"), &Value::Null),
+            "{tool}"
+        );
+    }
+    let listed = call(&server, &other, &conversation, QUESTION, ("list_user_portfolios", json!({}))).await;
+    assert_eq!(listed["data"]["portfolios"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["data"]["portfolios"][0]["id"], own["id"]);
+    // Of several portfolios one has to be named.
+    other.post("/portfolios", json!({ "name": "Mine too" })).await.expect(201);
+    let result = call(&server, &other, &conversation, QUESTION, ("get_daily_movers", json!({}))).await;
+    assert_eq!(result["error"]["type"], "ambiguous", "{result}");
+}
+
+#[tokio::test]
+async fn only_who_has_a_portfolio_is_asked_to_pay_for_its_tools() {
+    let server = ModelServer::start().await;
+    let app = without_retrieval(&server).start().await;
+    let user = app.user().await;
+    let names = async || {
+        server.push(Script::reply(["Hello."]));
+        let conversation = user.conversation().await;
+        user.ask(&conversation, "Hello!").await.expect(200);
+        let request = server.requests().pop().unwrap().body;
+        let tools = request["tools"].as_array().unwrap().clone();
+        let names: Vec<String> =
+            tools.iter().map(|tool| tool["function"]["name"].as_str().unwrap().to_owned()).collect();
+        (names, request["messages"].to_string())
+    };
+    let (without, prompt) = names().await;
+    assert!(!without.contains(&"get_daily_movers".to_owned()), "{without:?}");
+    assert!(!prompt.contains("<portfolio name"), "{prompt}");
+    book(&app, &user).await;
+    let (with, prompt) = names().await;
+    assert!(with.contains(&"get_daily_movers".to_owned()), "{with:?}");
+    assert!(prompt.contains("The portfolio A book is worth 1532.50 USD as of 2024-03-06."), "{prompt}");
+    assert!(prompt.contains("what moved it most is MSFT (20.00), AAPL (17.50)"), "{prompt}");
+}
+
+#[tokio::test]
+async fn without_a_model_the_answer_quotes_the_figures() {
+    let app = TestApp::start().await;
+    let user = app.user().await;
+    let id = book(&app, &user).await;
+    let conversation = user.conversation().await;
+    let events = user.stream(&conversation, QUESTION).await;
+    let context = &events.iter().find(|event| event.event == "context").unwrap().data;
+    assert_eq!(
+        (&context["portfolios"][0]["id"], &context["portfolios"][0]["total_value"]),
+        (&json!(id), &json!(1532.5))
+    );
+    let answer = events.last().unwrap().data["content"].as_str().unwrap();
+    assert!(answer.contains("1532.50 USD") && answer.contains("MSFT (20.00)"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_model_without_tools_still_has_the_figures() {
+    let server = ModelServer::start().await;
+    let app = modelled(&server).env("TANDEM__TOOLS__ROUNDS", 0).start().await;
+    let user = app.user().await;
+    book(&app, &user).await;
+    let conversation = user.conversation().await;
+    server.push(Script::reply(["It is worth 1532.50 USD."]));
+    user.ask(&conversation, QUESTION).await.expect(200);
+    let prompt = server.requests().pop().unwrap().body["messages"].to_string();
+    assert!(prompt.contains("worth 1532.50 USD"), "{prompt}");
+}
