@@ -15,5 +15,5 @@ pub use concentration::{Concentration, concentration};
 pub use exposure::{BENCHMARK, SectorExposure, sectors};
 pub use holdings::{Holding, holdings, movers};
 pub use load::{PORTFOLIOS_MAX, View, view, views};
-pub use overview::{Overview, overview};
+pub use overview::{DAYS_MAX, Overview, overview};
 pub use past::{Day, days};

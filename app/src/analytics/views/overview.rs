@@ -15,7 +15,7 @@ use crate::portfolio::figures::{drawdown, money_weighted};
 use crate::web::Money;
 
 /// Snapshots that returns are computed from: forty years.
-pub(super) const DAYS_MAX: u64 = 10_000;
+pub const DAYS_MAX: u64 = 10_000;
 
 /// A sum, and its part of the equity as a fraction.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{SCOPES, answered, shown};
 use crate::analytics::views::{
-    BENCHMARK, concentration, days, figures, holdings, movers, overview, quality, sectors,
+    BENCHMARK, DAYS_MAX, concentration, days, figures, holdings, movers, overview, quality, sectors,
 };
 use crate::tools::registry::Tool;
 use crate::tools::report::Found;
@@ -18,8 +18,6 @@ use crate::tools::{Caller, ToolError};
 const HOLDINGS_MAX: usize = 200;
 /// Movers that a model is told of.
 const MOVERS_MAX: usize = 10;
-/// Snapshots that returns are computed from.
-const DAYS_MAX: u64 = 10_000;
 
 macro_rules! of_one_portfolio {
     ($(#[$doc:meta] $name:ident)*) => {$(
