@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
+use crate::db::documents::{DocumentStore, Documents};
 use crate::db::journal::Journal;
 use crate::db::{AiDb, CoreDb, Databases, LargeFilters, Mode, settings};
 use crate::error::{Context, Result};
@@ -43,6 +44,8 @@ pub struct Parts {
     pub outbox: Outbox,
     /// Where running turns store their events.
     pub journal: Journal,
+    /// Where turns end.
+    pub endings: DocumentStore,
     /// Signs tokens; the same on every replica.
     pub signing_key: Arc<SecretSlice<u8>>,
     /// How many files are received and parsed at once.
@@ -76,13 +79,14 @@ impl From<Parts> for AppState {
 }
 
 impl AppState {
-    /// Assembles the state over migrated databases; `events` says what each
-    /// kind of event does.
+    /// Assembles the state over migrated databases; the rooms above it say what each
+    /// kind of event does, and by which statement turns end.
     pub async fn new(
         settings: Arc<Settings>,
         databases: &Databases,
         models: LanguageModels,
         events: outbox::Registry,
+        ending: &'static str,
     ) -> Result<Self> {
         let signing_key = Arc::new(signing_key(&settings, &databases.core).await?);
         let tasks = TaskTracker::new();
@@ -91,6 +95,7 @@ impl AppState {
         let outbox = Outbox::new(core, ai, events, lease, tasks.clone());
         let slots = Slots::new(&settings.files);
         let journal = Journal::start(&databases.core);
+        let endings = Documents::start(&databases.core, ending);
         Ok(Self::from(Parts {
             settings,
             core: databases.core.clone(),
@@ -99,6 +104,7 @@ impl AppState {
             models,
             outbox,
             journal,
+            endings,
             signing_key,
             slots,
             live: LiveLogs::default(),

@@ -3,11 +3,10 @@
 use entity::core::message::Status;
 use entity::ids::{MessageId, UserId};
 
-use super::ending::SETTLING_FROM;
 use crate::error::CanFail;
 use crate::llm::{ChatRequest, Counter, ToolCall, Usage};
 use crate::state::AppState;
-use crate::usage::{self, Call, Settling, Spent, settling};
+use crate::usage::{self, Call, Spending, Spent};
 
 /// The calls of a turn. The statement that ends the turn records them; if there is
 /// none (the lease was lost, the conversation deleted), it records itself when
@@ -93,11 +92,11 @@ impl Asked {
 }
 
 /// What the end of a turn writes into the ledger; `asked` is none if no model was.
-pub(super) fn ledger(turn: &super::turn::Turn, asked: Option<&mut Asked>, status: Status) -> Settling {
+pub(super) fn ledger(turn: &super::turn::Turn, asked: Option<&mut Asked>, status: Status) -> Spending {
     let spent = asked.map(|asked| asked.ended(status));
     // A message that was not answered is not counted.
     let counts = !matches!(status, Status::Failed | Status::Interrupted);
-    settling(SETTLING_FROM, turn.user.id, turn.assistant_message_id, spent, counts)
+    Spending::of(turn.user.id, turn.assistant_message_id, spent, counts)
 }
 
 impl Drop for Asked {

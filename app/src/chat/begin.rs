@@ -1,26 +1,22 @@
-//! The beginning of a turn: one short transaction, then a task of its own.
+//! The beginning of a turn: its rows are stored, then it is a task of its own.
 
 use std::time::Duration;
 
-use entity::core::{conversation, message};
+use entity::core::message;
 use entity::ids::{ConversationId, MessageId};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::abandoned;
-use super::brought::{self, Brought};
+use super::brought::Brought;
 use super::path::{self, Follows, NewAnswer};
-use super::queries::{self, NewTurn};
+use super::place::{self, Place, counts_portfolio, unoccupied};
+use super::queries;
 use super::retrieve::{self, Asked, Wanted};
 use super::routing::Route;
-use super::titles;
 use super::turn::{self, Turn};
 use crate::auth::CurrentUser;
-use crate::config::Prices;
-use crate::db::CoreTx;
-use crate::error::{Error, Result};
-use crate::persona::{self, Cast, Pair};
-use crate::portfolio;
+use crate::error::Result;
+use crate::persona::{self, Pair};
 use crate::state::AppState;
 use crate::usage;
 use crate::web::live::Reader;
@@ -65,7 +61,7 @@ pub(super) async fn begin_with(
         None => (sent.content.clone(), Wanted::of(state)),
     };
     let start = Start::now(state, user, &question, wanted);
-    let place = store(state, user, &sent, brought.as_ref(), start.lease_owner).await?;
+    let place = place::store(state, user, &sent, brought.as_ref(), start.lease_owner).await?;
     let told = Told { question, can_ask: sent.can_ask, brought };
     Ok(start.turn(state, user, place, MessageId(sent.answer_id), told))
 }
@@ -98,7 +94,7 @@ pub(super) async fn begin_again(
     route.reserve(&tx, user.id, answer.answer_id).await?;
     let begun = path::insert_answer(&tx, answer, lease).await?;
     tx.commit().await?;
-    let place = Place::of(&conversation, question.id, begun, route, cast);
+    let place = Place::in_conversation(&conversation, question.id, begun, route, cast);
     let told = Told { question: question.content, can_ask, brought: None };
     Ok(start.turn(state, user, place, answer.answer_id, told))
 }
@@ -116,39 +112,6 @@ struct Told {
     can_ask: bool,
     /// What the client of another API asks instead.
     brought: Option<Brought>,
-}
-
-/// Where a turn was stored, when, who answers it, and as whom.
-struct Place {
-    conversation_id: ConversationId,
-    generation: i64,
-    is_first: bool,
-    is_untitled: bool,
-    question_id: MessageId,
-    begun: queries::Begun,
-    route: Route,
-    cast: Cast,
-}
-
-impl Place {
-    fn of(
-        conversation: &conversation::Model,
-        question_id: MessageId,
-        begun: queries::Begun,
-        route: Route,
-        cast: Cast,
-    ) -> Self {
-        Self {
-            conversation_id: conversation.id,
-            generation: conversation.generation,
-            is_first: false,
-            is_untitled: conversation.title.is_none(),
-            question_id,
-            begun,
-            route,
-            cast,
-        }
-    }
 }
 
 impl Start {
@@ -177,7 +140,7 @@ impl Start {
             user: user.clone(),
             cast: place.cast,
             conversation_id: place.conversation_id,
-            generation: place.generation,
+            generation: place.begun.generation,
             user_message_id: place.question_id,
             assistant_message_id: answer_id,
             question: told.question,
@@ -198,84 +161,5 @@ impl Start {
             drop(running);
         });
         Begun { assistant_message_id: answer_id, events }
-    }
-}
-
-/// Whether a prompt about portfolios is to be reserved for: only where tokens count.
-async fn counts_portfolio(tx: &CoreTx, user: &CurrentUser, limits: &usage::Limits) -> Result<bool> {
-    Ok(limits.takes_tokens() && portfolio::has_any(tx, user.id).await?)
-}
-
-/// Stores the rows of a turn.
-async fn store(
-    state: &AppState,
-    user: &CurrentUser,
-    sent: &Sent,
-    brought: Option<&Brought>,
-    lease_owner: Uuid,
-) -> Result<Place> {
-    let lease = Duration::from_secs(state.settings.chat.lease_s);
-    let tx = state.core.begin().await?;
-    let limits = usage::limits(&tx, user.id, &state.settings.quota).await?;
-    let conversation = if let Some(id) = sent.conversation_id {
-        queries::lock_conversation(&tx, user.id, id).await?
-    } else {
-        // In the same transaction: a message that is not stored leaves no empty conversation.
-        persona::hold(&tx, user, sent.pair).await?;
-        // By clients of another API no model is asked for one.
-        let title = brought.map(|_| titles::shortened(&sent.content)).filter(|title| !title.is_empty());
-        crate::conversation::create(&tx, user.id, title, sent.pair).await?
-    };
-    let cast = persona::cast(&tx, user, Pair::of(&conversation)).await?;
-    let newest = match sent.conversation_id {
-        Some(_) => unoccupied(&tx, &state.settings.prices, conversation.id).await?,
-        None => None,
-    };
-    let active = conversation.active_message_id.or(newest.map(|(id, _)| id));
-    let turn = NewTurn {
-        conversation_id: conversation.id,
-        question_id: MessageId(Uuid::now_v7()),
-        parent_id: sent.follows.parent(&tx, conversation.id, active).await?,
-        position: newest.map_or(0, |(_, position)| position) + 1,
-        content: sent.content.clone(),
-        ui_context: sent.ui_context.clone(),
-        answer_id: MessageId(sent.answer_id),
-        lease_owner,
-    };
-    let route = if let Some(brought) = brought {
-        Route::brought(state, limits, &brought.question)
-    } else {
-        let chosen = conversation.model.clone();
-        let has_portfolio = counts_portfolio(&tx, user, &limits).await?;
-        Route::of(state, limits, chosen, &cast, &sent.content, newest.is_some(), has_portfolio)
-    };
-    route.reserve(&tx, user.id, turn.answer_id).await?;
-    let begun = queries::insert_turn(&tx, &turn, lease).await?;
-    if let Some(brought) = brought {
-        brought::keep(&tx, turn.answer_id, brought).await?;
-    }
-    tx.commit().await?;
-    let place = Place::of(&conversation, turn.question_id, begun, route, cast);
-    Ok(Place { is_first: newest.is_none(), ..place })
-}
-
-/// The conversation's newest message and its place; no turn runs in it.
-async fn unoccupied(
-    tx: &CoreTx,
-    prices: &Prices,
-    conversation: ConversationId,
-) -> Result<Option<(MessageId, i32)>> {
-    let mut state = queries::state(tx, conversation).await?;
-    if state.running.is_some_and(|running| running.is_expired) {
-        abandoned::interrupt_expired(tx, prices, super::BATCH).await?;
-        state = queries::state(tx, conversation).await?;
-    }
-    match state.running {
-        None => Ok(state.newest),
-        Some(running) => Err(Error::Conflict {
-            code: "turn_in_progress",
-            detail: "an answer is still being written in this conversation".to_owned(),
-            id: Some(running.id.0),
-        }),
     }
 }

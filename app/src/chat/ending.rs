@@ -4,9 +4,6 @@ use entity::core::message::Status;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::jobs::NewJob;
-use crate::llm::Usage;
-use crate::usage::Settling;
 use crate::web::signals::Stop;
 
 /// How a turn ends.
@@ -54,24 +51,3 @@ pub(super) fn problem_of(error: &Error) -> serde_json::Value {
         "retryable": error.status().is_server_error(),
     })
 }
-
-/// What the statement that ends a turn stores.
-#[derive(Debug)]
-pub(super) struct Ending<'a> {
-    pub(super) status: Status,
-    pub(super) content: &'a str,
-    pub(super) mode: &'static str,
-    pub(super) model: &'a str,
-    pub(super) memories: serde_json::Value,
-    pub(super) usage: Option<Usage>,
-    pub(super) first_token_ms: Option<i32>,
-    pub(super) latency_ms: i32,
-    pub(super) error: Option<serde_json::Value>,
-    /// What goes into the ledger.
-    pub(super) settling: Settling,
-    /// What is done after it.
-    pub(super) jobs: Vec<NewJob>,
-}
-
-/// The first number of the ledger's values, after those of the message.
-pub(super) const SETTLING_FROM: usize = 19;

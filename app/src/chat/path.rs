@@ -39,7 +39,7 @@ impl Follows {
     /// The parent of the message to be; `active` is the last of the active path.
     pub(super) async fn parent(
         self,
-        tx: &CoreTx,
+        core: &impl CoreConn,
         conversation: ConversationId,
         active: Option<MessageId>,
     ) -> Result<Option<MessageId>> {
@@ -50,7 +50,7 @@ impl Follows {
         };
         message::Entity::find_by_id(named)
             .filter(message::Column::ConversationId.eq(conversation))
-            .one(tx)
+            .one(core)
             .await?
             .map(|message| Some(message.id))
             .ok_or_else(|| Error::field("parent_id", "no message of this conversation"))
@@ -102,7 +102,7 @@ pub(super) async fn insert_answer(tx: &CoreTx, new: NewAnswer, lease: Duration) 
              INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
              VALUES ($2, $1, $3, $4, 'assistant', 'streaming', $5, now() + make_interval(secs => $6)))
          UPDATE conversations SET updated_at = now(), active_message_id = $2 WHERE id = $1
-         RETURNING updated_at,
+         RETURNING generation, updated_at,
                    EXISTS (SELECT FROM portfolios AS own
                             WHERE own.user_id = conversations.user_id AND own.deleted_at IS NULL) AS has_portfolio",
         [

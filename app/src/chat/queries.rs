@@ -11,15 +11,13 @@ use entity::ids::{ConversationId, MessageId, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    Statement, Value,
+    Statement,
 };
 use uuid::Uuid;
 
-use super::ending::{Ending, SETTLING_FROM};
-use crate::db::journal::Append;
 use crate::db::{CoreConn, CoreTx};
 use crate::error::{Error, Result};
-use crate::jobs;
+use crate::persona::Pair;
 use crate::web::live::Entry;
 
 /// Locks a conversation of the user for the rest of the transaction.
@@ -88,6 +86,67 @@ pub(super) struct NewTurn {
     pub(super) lease_owner: Uuid,
 }
 
+/// The conversation that a turn begins.
+#[derive(Debug)]
+pub(super) struct NewConversation {
+    pub(super) user_id: UserId,
+    pub(super) title: Option<String>,
+    pub(super) pair: Pair,
+    /// Nothing begins if the user has limits of their own: then they are to be kept first.
+    pub(super) only_unlimited: bool,
+}
+
+/// Inserts a conversation with its first question and answer, the answer leased from
+/// now. None: nobody is there who may begin one. The account is locked before
+/// anything of it, as its deletion does.
+pub(super) async fn insert_first(
+    core: &impl CoreConn,
+    conversation: &NewConversation,
+    turn: &NewTurn,
+    lease: Duration,
+) -> Result<Option<Begun>> {
+    let pair = conversation.pair;
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "WITH owner AS (
+             SELECT users.id FROM users
+              WHERE users.id = $1
+                AND NOT ($2 AND EXISTS (SELECT FROM usage_quotas AS own WHERE own.user_id = users.id))
+                FOR KEY SHARE),
+         begun AS (
+             INSERT INTO conversations (id, user_id, title, character_id, persona_id, active_message_id, metadata)
+             SELECT $3, owner.id, $4, $5, $6, $7,
+                    CASE WHEN $8::jsonb IS NULL THEN '{}' ELSE jsonb_build_object('ui_context', $8::jsonb) END
+               FROM owner
+             RETURNING id, user_id, generation, updated_at),
+         question AS (
+             INSERT INTO messages (id, conversation_id, position, role, status, content, ui_context)
+             SELECT $9, begun.id, 1, 'user', 'complete', $10, $8::jsonb FROM begun),
+         answer AS (
+             INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
+             SELECT $7, begun.id, $9, 2, 'assistant', 'streaming', $11, now() + make_interval(secs => $12) FROM begun)
+         SELECT generation, updated_at,
+                EXISTS (SELECT FROM portfolios AS own
+                         WHERE own.user_id = begun.user_id AND own.deleted_at IS NULL) AS has_portfolio
+           FROM begun",
+        [
+            conversation.user_id.0.into(),
+            conversation.only_unlimited.into(),
+            turn.conversation_id.0.into(),
+            conversation.title.clone().into(),
+            pair.character_id.map(|id| id.0).into(),
+            pair.persona_id.map(|id| id.0).into(),
+            turn.answer_id.0.into(),
+            turn.ui_context.clone().into(),
+            turn.question_id.0.into(),
+            turn.content.clone().into(),
+            turn.lease_owner.into(),
+            lease.as_secs_f64().into(),
+        ],
+    );
+    core.query_one_raw(statement).await?.map(|row| Begun::of(&row)).transpose()
+}
+
 /// Inserts question and answer, the answer leased from now, and keeps in the
 /// conversation when it was used and what the user looked at last. When that was.
 pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) -> Result<Begun> {
@@ -104,7 +163,7 @@ pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) ->
                 metadata = CASE WHEN $6::jsonb IS NULL THEN metadata ELSE
                     metadata || jsonb_build_object('ui_context', coalesce(metadata -> 'ui_context', '{}') || $6::jsonb) END
           WHERE id = $1
-         RETURNING updated_at,
+         RETURNING generation, updated_at,
                    EXISTS (SELECT FROM portfolios AS own
                             WHERE own.user_id = conversations.user_id AND own.deleted_at IS NULL) AS has_portfolio",
         [
@@ -128,13 +187,19 @@ pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) ->
 pub(super) struct Begun {
     /// When, by core's clock.
     pub(super) at: DateTime<Utc>,
+    /// Which conversation of that id.
+    pub(super) generation: i64,
     /// Its user has a portfolio.
     pub(super) has_portfolio: bool,
 }
 
 impl Begun {
     pub(super) fn of(row: &QueryResult) -> Result<Self> {
-        Ok(Self { at: row.try_get("", "updated_at")?, has_portfolio: row.try_get("", "has_portfolio")? })
+        Ok(Self {
+            at: row.try_get("", "updated_at")?,
+            generation: row.try_get("", "generation")?,
+            has_portfolio: row.try_get("", "has_portfolio")?,
+        })
     }
 }
 
@@ -184,69 +249,8 @@ pub(super) async fn message(core: &impl CoreConn, id: MessageId) -> Result<Optio
     Ok(message::Entity::find_by_id(id).one(core).await?)
 }
 
-/// Makes the answer final, frees the lease and stores the last events, all or
-/// none. False: the lease is lost.
-pub(super) async fn finish(core: &impl CoreConn, last: &Append, ending: &Ending<'_>) -> Result<bool> {
-    let tokens = |count: fn(&crate::llm::Usage) -> u32| {
-        ending.usage.as_ref().map(|usage| i32::try_from(count(usage)).unwrap_or(i32::MAX))
-    };
-    let seqs: Vec<i32> = last.lines.iter().map(|line| line.seq).collect();
-    let events: Vec<String> = last.lines.iter().map(|line| line.event.clone()).collect();
-    let data: Vec<String> = last.lines.iter().map(|line| line.data.clone()).collect();
-    let settling = &ending.settling;
-    let queueing = jobs::queueing(SETTLING_FROM + settling.values.len(), &ending.jobs);
-    let sql = format!(
-        "WITH {payer}, ended AS (
-             UPDATE messages
-                SET status = $3, content = $4, mode = $5, model = $6, memories = $7,
-                    prompt_tokens = $8, completion_tokens = $9, total_tokens = $10,
-                    first_token_ms = $11, latency_ms = $12, error = $13,
-                    cached_prompt_tokens = $17, reasoning_tokens = $18,
-                    lease_owner = NULL, lease_expires_at = NULL, completed_at = now()
-              WHERE id = $1 AND lease_owner = $2 AND status = 'streaming' AND lease_expires_at > now()
-                AND (SELECT count(*) FROM payer) >= 0
-             RETURNING id), {parts}{queued}
-         INSERT INTO message_events (message_id, seq, event, data)
-         SELECT ended.id, line.seq, line.event, line.data::jsonb
-           FROM ended CROSS JOIN unnest($14::int4[], $15::text[], $16::text[]) AS line (seq, event, data)
-          WHERE true {condition}",
-        payer = settling.payer,
-        parts = settling.parts,
-        queued = queueing.parts,
-        condition = queueing.condition,
-    );
-    let mut values: Vec<Value> = vec![
-        last.message_id.into(),
-        last.lease_owner.into(),
-        ending.status.into(),
-        ending.content.into(),
-        ending.mode.into(),
-        ending.model.into(),
-        ending.memories.clone().into(),
-        tokens(|usage| usage.prompt_tokens).into(),
-        tokens(|usage| usage.completion_tokens).into(),
-        tokens(|usage| usage.total_tokens).into(),
-        ending.first_token_ms.into(),
-        ending.latency_ms.into(),
-        ending.error.clone().into(),
-        seqs.into(),
-        events.into(),
-        data.into(),
-        tokens(|usage| usage.cached_prompt_tokens).into(),
-        tokens(|usage| usage.reasoning_tokens).into(),
-    ];
-    values.extend(settling.values.iter().cloned());
-    values.extend(queueing.values);
-    Ok(execute(core, sql, values).await? > 0)
-}
-
 /// Stores an answer's citations.
 pub(super) async fn insert_citations(tx: &CoreTx, citations: Vec<citation::ActiveModel>) -> Result<()> {
     citation::Entity::insert_many(citations).exec_without_returning(tx).await?;
     Ok(())
-}
-
-async fn execute(core: &impl CoreConn, sql: impl Into<String>, values: Vec<Value>) -> Result<u64> {
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-    Ok(core.execute_raw(statement).await?.rows_affected())
 }

@@ -22,4 +22,3 @@ pub use delete::{
 pub use logs::{SOURCE, forget_bound, forget_memories, forget_memory, forget_source};
 pub use queries::{find_owned, find_owned_message, message_view};
 pub use view::{CitationView, ConversationView, ListedMessage, MemoryUsed, MessageView};
-pub use write::create;

@@ -16,18 +16,6 @@ use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
 use crate::persona::{self, Pair};
 
-/// Begins a conversation of the user. The title: 1 to 500 characters, not
-/// blank, without NUL. The pair is [held](crate::persona::hold).
-pub async fn create(
-    core: &impl CoreConn,
-    user: UserId,
-    title: Option<String>,
-    pair: Pair,
-) -> Result<conversation::Model> {
-    let new = New { title, pair, ..New::default() };
-    insert(core, ConversationId(Uuid::now_v7()), user, new).await
-}
-
 /// A conversation to be.
 #[derive(Debug, Default)]
 pub(super) struct New {

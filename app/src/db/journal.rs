@@ -1,28 +1,15 @@
-//! The journal of turns (`message_events`), written for many turns at once.
-//!
-//! Every running turn stores its events before they are sent, several times a
-//! second. While one statement is on its way to the disk the next entries
-//! gather, whoever's they are, and go together: a thousand turns cost a few
-//! statements at a time, and a lone one waits for nobody.
-
-use std::sync::Arc;
+//! The journal of turns (`message_events`), written for many turns at once: every
+//! running turn stores its events before they are sent, several times a second.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
-use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
+use super::group_commit::{GroupCommit, Store};
 use super::handle::CoreDb;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Where entries of watched turns are told of: `<message>:<seq>`, separated by commas.
 pub const CHANNEL: &str = "tandem_events";
-
-/// Appends that may wait; whoever comes later waits to be let in.
-const QUEUE: usize = 1024;
-/// Appends that go in one statement.
-const BATCH: usize = 256;
-/// Statements under way at once: one gathers while the other waits for the disk.
-const WRITERS: usize = 2;
 
 /// One row to be.
 #[derive(Clone, Debug)]
@@ -49,30 +36,14 @@ pub struct Append {
     pub lines: Vec<Line>,
 }
 
-struct Request {
-    append: Append,
-    done: oneshot::Sender<Result<bool, DbErr>>,
-}
-
-/// The way into the journal. Cheap to clone; its writers end with the last clone.
+/// The way into the journal. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Journal {
-    requests: mpsc::Sender<Request>,
-}
+pub struct Journal(GroupCommit<Appends>);
 
 impl Journal {
     /// Starts the writers.
     pub fn start(core: &CoreDb) -> Self {
-        let (requests, waiting) = mpsc::channel(QUEUE);
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..WRITERS {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "it ends with the last turn, for which shutdown waits"
-            )]
-            tokio::spawn(work(core.clone(), Arc::clone(&waiting)));
-        }
-        Self { requests }
+        Self(GroupCommit::start(Appends(core.clone())))
     }
 
     /// Stores lines. False: the lease is lost, nothing was stored.
@@ -80,46 +51,26 @@ impl Journal {
         if append.lines.is_empty() {
             return Ok(true);
         }
-        let (done, stored) = oneshot::channel();
-        let ended = || Error::internal("storing a turn's events", "the journal's writer has ended");
-        self.requests.send(Request { append, done }).await.map_err(|_| ended())?;
-        Ok(stored.await.map_err(|_| ended())??)
+        self.0.store(append).await
     }
 }
 
-async fn work(core: CoreDb, waiting: Arc<Mutex<mpsc::Receiver<Request>>>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    loop {
-        if waiting.lock().await.recv_many(&mut batch, BATCH).await == 0 {
-            return;
-        }
-        let appends: Vec<&Append> = batch.iter().map(|request| &request.append).collect();
-        match store(&core, &appends).await {
-            Ok(stored) => {
-                for (request, stored) in batch.drain(..).zip(stored) {
-                    answer(request.done, Ok(stored));
-                }
-            }
-            // What spoils a statement may be one turn's; the others must not pay for it. While core is
-            // away nobody's can be stored, and each try would wait as long as the first.
-            Err(error) if batch.len() > 1 && !Error::from(error.clone()).is_outage() => {
-                for request in batch.drain(..) {
-                    let stored = store(&core, &[&request.append]).await;
-                    answer(request.done, stored.map(|stored| stored == [true]));
-                }
-            }
-            Err(error) => {
-                for request in batch.drain(..) {
-                    answer(request.done, Err(error.clone()));
-                }
-            }
-        }
-    }
-}
+#[derive(Debug)]
+struct Appends(CoreDb);
 
-/// A turn that is gone by now asks for no answer.
-fn answer(done: oneshot::Sender<Result<bool, DbErr>>, stored: Result<bool, DbErr>) {
-    drop(done.send(stored));
+impl Store for Appends {
+    type Item = Append;
+
+    /// One gathers while the other waits for the disk.
+    const WRITERS: usize = 2;
+
+    async fn together(&self, items: &[&Append]) -> Result<Vec<bool>, DbErr> {
+        store(&self.0, items).await
+    }
+
+    async fn alone(&self, item: &Append) -> Result<bool, DbErr> {
+        Ok(store(&self.0, &[item]).await? == [true])
+    }
 }
 
 const STORE: &str = "INSERT INTO message_events (message_id, seq, event, data)

@@ -14,7 +14,7 @@ use crate::db::CoreDb;
 use crate::error::Result;
 
 pub use listener::{Heard, Listener};
-pub use queue::{NewJob, Queueing, enqueue, queueing};
+pub use queue::{JobToBe, NewJob, enqueue, queueing};
 pub use worker::{Handler, JobContext, Registry, Worker};
 
 /// Gives up jobs whose process died under them too often. Returns how many.

@@ -8,8 +8,9 @@ use entity::ids::{JobId, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
 };
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::db::{CoreConn, CoreDb};
@@ -52,41 +53,38 @@ pub async fn enqueue(core: &impl CoreConn, new: NewJob) -> Result<JobId> {
     Ok(id)
 }
 
-/// Parts of a larger statement that queue jobs.
-#[derive(Debug)]
-pub struct Queueing {
-    /// Comes after `ended`: nothing is queued if that has no row. Begins with a comma.
-    pub parts: String,
-    /// A condition of the statement, which wakes workers. Begins with AND.
-    pub condition: &'static str,
-    /// The values of the parts.
-    pub values: Vec<Value>,
+/// Parts of a larger statement that queue jobs. They come after a part `ended` whose
+/// `jobs` is a list of [`JobToBe`]; the statement has to ask `woken` for its `kinds`,
+/// which wakes workers.
+pub fn queueing() -> String {
+    format!(
+        "queued AS (
+             INSERT INTO jobs (id, kind, payload, user_id, progress_total)
+             SELECT job.id, job.kind, job.payload, job.user_id, job.progress_total
+               FROM ended CROSS JOIN LATERAL jsonb_to_recordset(ended.jobs)
+                    AS job (id uuid, kind text, payload jsonb, user_id uuid, progress_total int8)
+             RETURNING kind),
+         woken AS MATERIALIZED (
+             SELECT count(pg_notify('{CHANNEL}', kind)) AS kinds
+               FROM (SELECT DISTINCT kind FROM queued) AS job)"
+    )
 }
 
-/// What queues these jobs, its values being numbered from `first`. Empty without jobs.
-pub fn queueing(first: usize, jobs: &[NewJob]) -> Queueing {
-    if jobs.is_empty() {
-        return Queueing { parts: String::new(), condition: "", values: Vec::new() };
+/// A job as [`queueing`] takes it.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobToBe {
+    id: Uuid,
+    kind: &'static str,
+    payload: serde_json::Value,
+    user_id: Option<Uuid>,
+    progress_total: Option<i64>,
+}
+
+impl From<NewJob> for JobToBe {
+    fn from(new: NewJob) -> Self {
+        let NewJob { kind, payload, user_id, progress_total } = new;
+        Self { id: Uuid::now_v7(), kind, payload, user_id: user_id.map(|id| id.0), progress_total }
     }
-    let (ids, kinds, payloads, users) = (first, first + 1, first + 2, first + 3);
-    let parts = format!(
-        ", queued AS (
-             INSERT INTO jobs (id, kind, payload, user_id)
-             SELECT job.id, job.kind, job.payload::jsonb, nullif(job.user_id, '{nobody}')
-               FROM ended CROSS JOIN unnest(${ids}::uuid[], ${kinds}::text[], ${payloads}::text[], ${users}::uuid[])
-                    AS job (id, kind, payload, user_id)
-             RETURNING kind),
-         woken AS MATERIALIZED (SELECT count(pg_notify('{CHANNEL}', kind)) AS kinds FROM queued)",
-        nobody = Uuid::nil(),
-    );
-    let column = |of: fn(&NewJob) -> String| -> Vec<String> { jobs.iter().map(of).collect() };
-    let values = vec![
-        jobs.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>().into(),
-        column(|job| job.kind.to_owned()).into(),
-        column(|job| job.payload.to_string()).into(),
-        jobs.iter().map(|job| job.user_id.map_or(Uuid::nil(), |user| user.0)).collect::<Vec<_>>().into(),
-    ];
-    Queueing { parts, condition: "AND (SELECT kinds FROM woken) >= 0", values }
 }
 
 /// Claims the next due job of one of `kinds`, or one whose lease ran out.

@@ -34,6 +34,11 @@ impl Limits {
         self.tokens > 0 || !self.cost.is_zero()
     }
 
+    /// The server's.
+    pub fn of_server(quota: &Quota) -> Self {
+        Self::of(Own::default(), quota)
+    }
+
     /// The server's, where the user has none of their own.
     pub(super) fn of(own: Own, quota: &Quota) -> Self {
         let whole = |limit: u64| i64::try_from(limit).unwrap_or(i64::MAX);

@@ -25,5 +25,5 @@ pub use embed::{common, embed, embed_on_quota, embed_query};
 pub use limits::{Limits, Own, OwnLimits, limits, own_limits, set_own_limits};
 pub use price::cost;
 pub use quota::{Wants, prompt_tokens, refund_lost, reserve, reserve_more};
-pub use record::{Settling, Spent, record, settle_late, settling};
+pub use record::{Settling, Spending, Spent, record, settle_late, settling};
 pub use unstored::Unstored;

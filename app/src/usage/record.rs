@@ -1,8 +1,12 @@
-//! The row of a call, and the statement that writes it.
+//! The row of a call, and the parts of statements that write it.
+//!
+//! What was spent is told to the database as JSON: the statement that ends turns
+//! ends those of many users at once.
 
 use entity::ids::{MessageId, UserId};
 use sea_orm::prelude::Decimal;
 use sea_orm::{DbBackend, Statement, Value};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::quota::THIS_MONTH;
@@ -31,17 +35,121 @@ pub struct Spent {
     pub latency_ms: i32,
 }
 
-/// A statement's part that inserts the row, its values being numbered from
-/// `first`. What has no user, or a user that is gone, is recorded without one.
-fn insert(first: usize, rows: &str) -> String {
-    let numbers: Vec<String> = (first + 1..first + 14).map(|number| format!("${number}")).collect();
+/// What a turn's end writes here, as [`settling`] takes it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Spending {
+    user_id: Option<Uuid>,
+    /// 1 if the message counts against a quota.
+    counts: i64,
+    /// None if no model was asked.
+    #[serde(flatten)]
+    call: Option<Row>,
+}
+
+/// A row of `usage_records`.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    id: Uuid,
+    kind: &'static str,
+    provider: String,
+    model: String,
+    prompt_tokens: i32,
+    cached_prompt_tokens: i32,
+    completion_tokens: i32,
+    reasoning_tokens: i32,
+    total_tokens: i32,
+    estimated: bool,
+    /// As text, exact.
+    cost_usd: Option<String>,
+    outcome: &'static str,
+    latency_ms: i32,
+    message_id: Option<Uuid>,
+}
+
+impl Spending {
+    /// What a turn spent. `counts`: whether its message counts against a quota.
+    pub fn of(user: UserId, message: MessageId, spent: Option<Spent>, counts: bool) -> Self {
+        Self::by(Some(user), Some(message), spent, counts)
+    }
+
+    fn by(user: Option<UserId>, message: Option<MessageId>, spent: Option<Spent>, counts: bool) -> Self {
+        let call = spent.map(|spent| spent.row(message.map(|message| message.0)));
+        Self { user_id: user.map(|user| user.0), counts: i64::from(counts), call }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::to_string(self).unwrap_or_default().into()
+    }
+}
+
+/// The parts of a statement that ends turns.
+#[derive(Clone, Debug)]
+pub struct Settling {
+    /// Comes first, after a part `asked` whose `spending` is a [`Spending`]: locks the
+    /// accounts before the messages, as their deletion does. `ended` has to wait for it.
+    pub payer: String,
+    /// Comes after `ended`, which has the `id` of each message that this statement
+    /// ended and its `spending`: the records, the months' sums, and the end of the
+    /// reservations. Months are locked in order, so that two statements wait for each
+    /// other in one direction.
+    pub parts: String,
+}
+
+const PAYER: &str = "payer AS (
+             SELECT id, tenant_id FROM users
+              WHERE id IN (SELECT (asked.spending ->> 'user_id')::uuid FROM asked) FOR KEY SHARE)";
+
+/// The rows of what was spent; one that has no call has no `id`.
+fn spent(from: &str) -> String {
     format!(
-        "INSERT INTO usage_records (id, user_id, tenant_id, kind, provider, model, prompt_tokens,
+        "spent AS MATERIALIZED (
+             SELECT {from}.id AS ended_id, call.*
+               FROM {from} CROSS JOIN LATERAL jsonb_to_record({from}.spending)
+                    AS call (id uuid, user_id uuid, counts int8, kind text, provider text, model text,
+                             prompt_tokens int4, cached_prompt_tokens int4, completion_tokens int4,
+                             reasoning_tokens int4, total_tokens int4, estimated bool, cost_usd numeric,
+                             outcome text, latency_ms int4, message_id uuid))"
+    )
+}
+
+/// What has no user, or a user that is gone, is recorded without one.
+const RECORD: &str = "INSERT INTO usage_records (id, user_id, tenant_id, kind, provider, model, prompt_tokens,
                 cached_prompt_tokens, completion_tokens, reasoning_tokens, total_tokens, estimated, cost_usd,
                 outcome, latency_ms, message_id)
-         SELECT ${first}, payer.id, payer.tenant_id, {} FROM {rows} LEFT JOIN payer ON true",
-        numbers.join(", ")
-    )
+         SELECT spent.id, payer.id, payer.tenant_id, spent.kind, spent.provider, spent.model, spent.prompt_tokens,
+                spent.cached_prompt_tokens, spent.completion_tokens, spent.reasoning_tokens, spent.total_tokens,
+                spent.estimated, spent.cost_usd, spent.outcome, spent.latency_ms, spent.message_id
+           FROM spent LEFT JOIN payer ON payer.id = spent.user_id WHERE spent.id IS NOT NULL";
+
+/// What the end of turns writes here.
+pub fn settling() -> Settling {
+    // A turn counts in the month in which it began, if it reserved.
+    let parts = format!(
+        "released AS (
+             DELETE FROM usage_reservations WHERE message_id IN (SELECT id FROM ended)
+             RETURNING message_id, user_id, month, tokens, cost, messages),
+         {spent},
+         recorded AS ({RECORD}),
+         counted AS (
+             INSERT INTO usage_months AS month (user_id, month, used_tokens, used_cost, used_messages)
+             SELECT payer.id, coalesce(released.month, {THIS_MONTH}), coalesce(sum(spent.total_tokens), 0),
+                    coalesce(sum(spent.cost_usd), 0), sum(spent.counts)
+               FROM spent JOIN payer ON payer.id = spent.user_id
+               LEFT JOIN released ON released.message_id = spent.ended_id
+              GROUP BY 1, 2 ORDER BY 1, 2
+             ON CONFLICT ON CONSTRAINT pk_usage_months DO UPDATE
+                SET used_tokens = month.used_tokens + excluded.used_tokens,
+                    used_cost = month.used_cost + excluded.used_cost,
+                    used_messages = month.used_messages + excluded.used_messages,
+                    (reserved_tokens, reserved_cost, reserved_messages) =
+                        (SELECT month.reserved_tokens - coalesce(sum(back.tokens), 0),
+                                month.reserved_cost - coalesce(sum(back.cost), 0),
+                                month.reserved_messages - coalesce(sum(back.messages), 0)
+                           FROM released AS back
+                          WHERE back.user_id = month.user_id AND back.month = month.month))",
+        spent = spent("ended"),
+    );
+    Settling { payer: PAYER.to_owned(), parts }
 }
 
 /// Records a call that is no turn of its own.
@@ -49,83 +157,15 @@ pub async fn record(
     core: &impl CoreConn,
     user: Option<UserId>,
     message: Option<MessageId>,
-    spent: Spent,
+    call: Spent,
 ) -> Result<()> {
     let sql = format!(
-        "WITH payer AS (SELECT id, tenant_id FROM users WHERE id = $1 FOR KEY SHARE) {}",
-        insert(2, "(SELECT 1) AS one")
+        "WITH asked AS (SELECT NULL::uuid AS id, $1::text::jsonb AS spending), {PAYER}, {} {RECORD}",
+        spent("asked")
     );
-    let mut values: Vec<Value> = vec![user.map(|user| user.0).into()];
-    values.extend(spent.values(message.map(|message| message.0)));
-    core.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+    let spending = Spending::by(user, message, Some(call), false).json();
+    core.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [spending])).await?;
     Ok(())
-}
-
-/// Parts of the statement that ends a turn.
-#[derive(Debug)]
-pub struct Settling {
-    /// Comes first: locks the account before the message, as its deletion does.
-    /// `ended` has to wait for it.
-    pub payer: String,
-    /// Comes after `ended`, which has the `id` of the message if it was ended
-    /// by this statement: the record, the month's sums, and the end of the reservation.
-    pub parts: String,
-    /// The values of both.
-    pub values: Vec<Value>,
-}
-
-/// What a turn's end writes here. `spent` is none if no model was asked;
-/// `counts`: whether the message counts against a quota.
-pub fn settling(
-    first: usize,
-    user: UserId,
-    message: MessageId,
-    spent: Option<Spent>,
-    counts: bool,
-) -> Settling {
-    settling_as(first, user, Some(message), spent, counts)
-}
-
-/// The same; without a message the record names none.
-fn settling_as(
-    first: usize,
-    user: UserId,
-    message: Option<MessageId>,
-    spent: Option<Spent>,
-    counts: bool,
-) -> Settling {
-    let tokens = spent.as_ref().map_or(0, |spent| i64::from(spent.usage.total_tokens));
-    let cost = spent.as_ref().and_then(|spent| spent.cost).unwrap_or_default();
-    let mut values: Vec<Value> = vec![user.0.into(), tokens.into(), cost.into(), i64::from(counts).into()];
-    let (user, tokens, cost, messages) = (first, first + 1, first + 2, first + 3);
-    let recorded = match spent {
-        Some(spent) => {
-            values.extend(spent.values(message.map(|message| message.0)));
-            format!("recorded AS ({}),", insert(first + 4, "ended"))
-        }
-        None => String::new(),
-    };
-    // A turn counts in the month in which it began, if it reserved.
-    let parts = format!(
-        "released AS (
-             DELETE FROM usage_reservations WHERE message_id IN (SELECT id FROM ended)
-             RETURNING month, tokens, cost, messages),
-         {recorded}
-         counted AS (
-             INSERT INTO usage_months AS month (user_id, month, used_tokens, used_cost, used_messages)
-             SELECT payer.id, coalesce((SELECT month FROM released), {THIS_MONTH}),
-                    ${tokens}, ${cost}, ${messages}
-               FROM ended CROSS JOIN payer
-             ON CONFLICT ON CONSTRAINT pk_usage_months DO UPDATE
-                SET used_tokens = month.used_tokens + excluded.used_tokens,
-                    used_cost = month.used_cost + excluded.used_cost,
-                    used_messages = month.used_messages + excluded.used_messages,
-                    reserved_tokens = month.reserved_tokens - coalesce((SELECT tokens FROM released), 0),
-                    reserved_cost = month.reserved_cost - coalesce((SELECT cost FROM released), 0),
-                    reserved_messages = month.reserved_messages - coalesce((SELECT messages FROM released), 0))"
-    );
-    let payer = format!("payer AS (SELECT id, tenant_id FROM users WHERE id = ${user} FOR KEY SHARE)");
-    Settling { payer, parts, values }
 }
 
 /// Writes the same for a turn that its own last statement did not end. What is
@@ -137,16 +177,8 @@ pub async fn settle_late(
     spent: Spent,
     counts: bool,
 ) -> Result<()> {
-    let Settling { payer, parts, mut values } = settling(2, user, message, Some(spent), counts);
-    let sql = format!(
-        "WITH {payer}, ended AS (
-             SELECT $1::uuid AS id
-              WHERE NOT EXISTS (SELECT FROM usage_records WHERE message_id = $1 AND kind = 'chat')), {parts}
-         SELECT 1"
-    );
-    values.insert(0, message.0.into());
-    core.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
-    Ok(())
+    let condition = "WHERE NOT EXISTS (SELECT FROM usage_records WHERE message_id = $1 AND kind = 'chat')";
+    settle_one(core, message, &Spending::of(user, message, Some(spent), counts), condition).await
 }
 
 /// Writes what a call took that is no message, and ends its reservation.
@@ -157,31 +189,44 @@ pub(super) async fn settle_unstored(
     spent: Option<Spent>,
     counts: bool,
 ) -> Result<()> {
-    let Settling { payer, parts, mut values } = settling_as(2, user, None, spent, counts);
-    let sql = format!("WITH {payer}, ended AS (SELECT $1::uuid AS id), {parts} SELECT 1");
-    values.insert(0, id.0.into());
+    settle_one(core, id, &Spending::by(Some(user), None, spent, counts), "").await
+}
+
+async fn settle_one(
+    core: &impl CoreConn,
+    id: MessageId,
+    spending: &Spending,
+    condition: &str,
+) -> Result<()> {
+    let Settling { payer, parts } = settling();
+    let sql = format!(
+        "WITH asked AS (SELECT $2::text::jsonb AS spending), {payer},
+         ended AS (SELECT $1::uuid AS id, asked.spending FROM asked {condition}), {parts}
+         SELECT 1"
+    );
+    let values = [id.0.into(), spending.json()];
     core.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
     Ok(())
 }
 
 impl Spent {
-    fn values(self, message: Option<Uuid>) -> [Value; 14] {
-        let count = |tokens: u32| i32::try_from(tokens).unwrap_or(i32::MAX).into();
-        [
-            Uuid::now_v7().into(),
-            self.kind.into(),
-            self.provider.into(),
-            self.model.into(),
-            count(self.usage.prompt_tokens),
-            count(self.usage.cached_prompt_tokens),
-            count(self.usage.completion_tokens),
-            count(self.usage.reasoning_tokens),
-            count(self.usage.total_tokens),
-            self.estimated.into(),
-            self.cost.into(),
-            self.outcome.into(),
-            self.latency_ms.into(),
-            message.into(),
-        ]
+    fn row(self, message_id: Option<Uuid>) -> Row {
+        let count = |tokens: u32| i32::try_from(tokens).unwrap_or(i32::MAX);
+        Row {
+            id: Uuid::now_v7(),
+            kind: self.kind,
+            provider: self.provider,
+            model: self.model,
+            prompt_tokens: count(self.usage.prompt_tokens),
+            cached_prompt_tokens: count(self.usage.cached_prompt_tokens),
+            completion_tokens: count(self.usage.completion_tokens),
+            reasoning_tokens: count(self.usage.reasoning_tokens),
+            total_tokens: count(self.usage.total_tokens),
+            estimated: self.estimated,
+            cost_usd: self.cost.map(|cost| cost.to_string()),
+            outcome: self.outcome,
+            latency_ms: self.latency_ms,
+            message_id,
+        }
     }
 }
