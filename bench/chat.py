@@ -25,7 +25,9 @@ def _question(stage, number):
 
 
 def _turns(stage, name, count, script):
-    texts = [f"{_question(stage, number)} ({name} {number}) [[{script}]]" for number in range(count)]
+    """Questions that nobody asked before, which the provider answers by this script."""
+    stage.teach(name, script)
+    texts = [f"{_question(stage, number)} [[{name}{number}]]" for number in range(count)]
     return stage.bodies(name, [{"text": text} for text in texts])
 
 
@@ -44,7 +46,7 @@ def first_token(stage):
     others_last = int((TURNS / TURNS_A_SECOND + 15) * 10)
     others = _turns(stage, "others", OTHERS, f"delay={DELAY_MS} tokens={others_last} gap=100")
     turns = _turns(stage, "turns", TURNS, script)
-    asked = [{"model": "scripted", "stream": True, "messages": [{"role": "user", "content": f"[[{script}]]"}]}]
+    asked = [{"model": "scripted", "stream": True, "messages": [{"role": "user", "content": "[[turns]]"}]}]
     warm = _turns(stage, "warm", 20, "delay=1 tokens=5 gap=1")
     scene.check(stage.tandem_load("/chat/send", warm, connections=2, seconds=3, warmup=0, first=FIRST), "warm-up")
     background = stage.begin_load(

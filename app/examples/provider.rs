@@ -1,16 +1,21 @@
 //! A scripted model server for `make bench`: speaks the part of the OpenAI
 //! wire format that is needed, with a known time to the first token and a known
-//! rate. How it answers stands in the question: `[[delay=200 tokens=60 gap=50]]`
-//! (milliseconds); without that, 20 tokens at once.
+//! rate. How it answers is told beforehand, under a name of letters: POST
+//! `/scripts/turns` with `delay=200 tokens=60 gap=50` (milliseconds). A question names
+//! it with a number, `[[turns7]]`, so that what is embedded and searched for is a
+//! question; without that, 20 tokens at once.
 //!
 //! `provider [PORT]`: prints its address, serves on loopback until it is ended.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -22,6 +27,12 @@ const LAST: &str = " finis";
 
 /// Longest answer, whatever is asked for.
 const TOKENS_MAX: u32 = 10_000;
+
+/// Scripts that are kept at most.
+const SCRIPTS_MAX: usize = 100;
+
+/// What was told, by name.
+type Scripts = Arc<Mutex<HashMap<String, Script>>>;
 
 #[derive(Clone, Copy)]
 struct Script {
@@ -37,14 +48,24 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
     writeln!(out, "http://{}", listener.local_addr()?)?;
     out.flush()?;
-    let app = Router::new().route("/v1/chat/completions", post(complete));
+    let app = Router::new()
+        .route("/v1/chat/completions", post(complete))
+        .route("/scripts/{name}", post(learn))
+        .with_state(Scripts::default());
     axum::serve(listener, app).await?;
     Ok(())
 }
 
-async fn complete(body: Bytes) -> Response {
+async fn learn(State(scripts): State<Scripts>, Path(name): Path<String>, told: String) {
+    let mut scripts = scripts.lock().unwrap_or_else(PoisonError::into_inner);
+    if scripts.len() < SCRIPTS_MAX {
+        scripts.insert(name, Script::of(&told));
+    }
+}
+
+async fn complete(State(scripts): State<Scripts>, body: Bytes) -> Response {
     let received = Instant::now();
-    let script = script(&String::from_utf8_lossy(&body));
+    let script = named(&scripts, &String::from_utf8_lossy(&body));
     let frames = futures::stream::unfold(0_u32, move |sent| async move {
         if sent > script.tokens {
             return None;
@@ -75,19 +96,27 @@ fn frame(index: u32, tokens: u32) -> Bytes {
     ))
 }
 
-/// What the last `[[...]]` of the request says.
-fn script(body: &str) -> Script {
-    let mut script = Script { delay: Duration::ZERO, tokens: 20, gap: Duration::ZERO };
-    let Some((_, rest)) = body.rsplit_once("[[") else { return script };
-    let inside = rest.split_once("]]").map_or("", |(inside, _)| inside);
-    for (name, value) in inside.split_whitespace().filter_map(|pair| pair.split_once('=')) {
-        let Ok(value) = value.parse::<u32>() else { continue };
-        match name {
-            "delay" => script.delay = Duration::from_millis(value.into()),
-            "tokens" => script.tokens = value.clamp(1, TOKENS_MAX),
-            "gap" => script.gap = Duration::from_millis(value.into()),
-            _ => {}
+/// What the last `[[name7]]` of the request names.
+fn named(scripts: &Scripts, body: &str) -> Script {
+    let name =
+        body.rsplit_once("[[").and_then(|(_, rest)| rest.split_once("]]")).map_or("", |(name, _)| name);
+    let name = name.trim_end_matches(|character: char| character.is_ascii_digit());
+    let scripts = scripts.lock().unwrap_or_else(PoisonError::into_inner);
+    scripts.get(name).copied().unwrap_or_else(|| Script::of(""))
+}
+
+impl Script {
+    fn of(told: &str) -> Self {
+        let mut script = Self { delay: Duration::ZERO, tokens: 20, gap: Duration::ZERO };
+        for (name, value) in told.split_whitespace().filter_map(|pair| pair.split_once('=')) {
+            let Ok(value) = value.parse::<u32>() else { continue };
+            match name {
+                "delay" => script.delay = Duration::from_millis(value.into()),
+                "tokens" => script.tokens = value.clamp(1, TOKENS_MAX),
+                "gap" => script.gap = Duration::from_millis(value.into()),
+                _ => {}
+            }
         }
+        script
     }
-    script
 }

@@ -43,18 +43,18 @@ pub(super) struct Ended<'a> {
     /// What is done after it.
     pub(super) jobs: Vec<JobToBe>,
     /// Its last events.
-    pub(super) events: Vec<Event<'a>>,
+    pub(super) events: Vec<Line<'a>>,
 }
 
 /// A row of `message_events`.
 #[derive(Debug, Serialize)]
-pub(super) struct Event<'a> {
+pub(super) struct Line<'a> {
     seq: i32,
     event: &'a str,
     data: &'a Value,
 }
 
-impl<'a> From<&'a Entry> for Event<'a> {
+impl<'a> From<&'a Entry> for Line<'a> {
     fn from(entry: &'a Entry) -> Self {
         Self { seq: entry.seq, event: &entry.event, data: &entry.data }
     }

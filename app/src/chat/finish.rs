@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::answer::Mode;
 use super::asked::{Asked, ledger};
-use super::ended::{self, Ended, Event};
+use super::ended::{self, Ended, Line};
 use super::ending::End;
 use super::events::{TurnLog, lease_lost};
 use super::turn::{Draft, Turn, elapsed_ms};
@@ -69,7 +69,7 @@ fn document(
         error: end.problem(),
         spending,
         jobs: jobs.into_iter().map(JobToBe::from).collect(),
-        events: entries.iter().map(Event::from).collect(),
+        events: entries.iter().map(Line::from).collect(),
     };
     ended.document()
 }

@@ -192,12 +192,7 @@ pub(super) async fn settle_unstored(
     settle_one(core, id, &Spending::by(Some(user), None, spent, counts), "").await
 }
 
-async fn settle_one(
-    core: &impl CoreConn,
-    id: MessageId,
-    spending: &Spending,
-    condition: &str,
-) -> Result<()> {
+async fn settle_one(core: &impl CoreConn, id: MessageId, spending: &Spending, condition: &str) -> Result<()> {
     let Settling { payer, parts } = settling();
     let sql = format!(
         "WITH asked AS (SELECT $2::text::jsonb AS spending), {payer},

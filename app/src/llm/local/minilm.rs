@@ -6,8 +6,8 @@
 //! splits its products over the threads instead, for the sake of latency.
 //!
 //! A question has a dozen tokens, and its time is that of fetching the weights
-//! from memory. It reads them in half the space (bfloat16, sums in single
-//! precision): the vector is within a cosine of 1e-5 of the exact one.
+//! from memory. They are kept in half the space (bfloat16, sums in single
+//! precision): the vectors are within a cosine of 1e-5 of the exact ones.
 
 use std::path::Path;
 
@@ -34,15 +34,6 @@ pub(super) struct MiniLm {
     tokenizer: Tokenizer,
     first: u32,
     last: u32,
-}
-
-/// How a group is computed.
-#[derive(Clone, Copy)]
-struct Pace {
-    /// Each product on all threads.
-    wide: bool,
-    /// With the weights in half the space.
-    half: bool,
 }
 
 /// Buffers of one thread, kept from group to group.
@@ -86,10 +77,11 @@ impl MiniLm {
     }
 
     /// The mean of a text's final states, at unit length, for each text of a group.
-    fn forward(&self, texts: &[Vec<u32>], scratch: &mut Scratch, pace: Pace) -> Vec<Vec<f32>> {
+    /// `wide`: each product on all threads.
+    fn forward(&self, texts: &[Vec<u32>], scratch: &mut Scratch, wide: bool) -> Vec<Vec<f32>> {
         self.embed_words(texts, scratch);
         for layer in &self.weights.layers {
-            self.layer(layer, texts, scratch, pace);
+            self.layer(layer, texts, scratch, wide);
         }
         let mut rest = &scratch.states[..];
         texts
@@ -121,26 +113,26 @@ impl MiniLm {
         add_and_norm(self.gemm.arch(), &mut scratch.states, &scratch.output, &norm.weight, &norm.bias);
     }
 
-    fn layer(&self, layer: &Layer, texts: &[Vec<u32>], scratch: &mut Scratch, pace: Pace) {
+    fn layer(&self, layer: &Layer, texts: &[Vec<u32>], scratch: &mut Scratch, wide: bool) {
         let arch = self.gemm.arch();
-        self.linear(&layer.attention, &scratch.states, &mut scratch.attention, &mut scratch.left, pace);
+        self.linear(&layer.attention, &scratch.states, &mut scratch.attention, &mut scratch.left, wide);
         scratch.context.resize(scratch.states.len(), 0.0);
         self.attend(texts, scratch);
         let Scratch { states, context, inner, output, left, .. } = scratch;
-        self.linear(&layer.mix, context, output, left, pace);
+        self.linear(&layer.mix, context, output, left, wide);
         add_and_norm(arch, states, output, &layer.attention_norm.weight, &layer.attention_norm.bias);
-        self.linear(&layer.up, states, inner, left, pace);
+        self.linear(&layer.up, states, inner, left, wide);
         gelu(arch, inner);
-        self.linear(&layer.down, inner, output, left, pace);
+        self.linear(&layer.down, inner, output, left, wide);
         add_and_norm(arch, states, output, &layer.output_norm.weight, &layer.output_norm.bias);
     }
 
-    fn linear(&self, step: &Linear, from: &[f32], into: &mut Vec<f32>, left: &mut Blocks, pace: Pace) {
-        let (width, outputs) = (step.panels.depth(), step.bias.len());
+    fn linear(&self, step: &Linear, from: &[f32], into: &mut Vec<f32>, left: &mut Blocks, wide: bool) {
+        let (right, outputs) = (step.weights.side(), step.bias.len());
+        let width = step.weights.depth();
         into.resize(from.len() / width * outputs, 0.0);
         self.gemm.pack_left(Matrix::dense(from, width), left);
-        let right = if pace.half { step.halves.side() } else { step.panels.side() };
-        if pace.wide {
+        if wide {
             self.gemm.multiply_wide(left, right, &step.bias, into, outputs);
         } else {
             self.gemm.multiply(left, right, &step.bias, into, outputs);
@@ -178,21 +170,18 @@ impl MiniLm {
 }
 
 impl Engine for MiniLm {
-    fn embed(&self, kind: EmbedKind, texts: &[&str]) -> Result<Vectors, ModelError> {
+    fn embed(&self, _kind: EmbedKind, texts: &[&str]) -> Result<Vectors, ModelError> {
         let texts: Vec<Vec<u32>> =
             texts.par_iter().map(|text| self.tokenize(text)).collect::<Result<_, _>>()?;
         let tokens: usize = texts.iter().map(Vec::len).sum();
         let share = (tokens / rayon::current_num_threads()).clamp(GROUP_TOKENS_MIN, GROUP_TOKENS);
         let groups = groups(&texts, share);
-        let half = kind == EmbedKind::Query;
         let vectors = if let [group] = groups.as_slice() {
-            self.forward(group, &mut Scratch::default(), Pace { wide: true, half })
+            self.forward(group, &mut Scratch::default(), true)
         } else {
             let done: Vec<Vec<Vec<f32>>> = groups
                 .par_iter()
-                .map_init(Scratch::default, |scratch, group| {
-                    self.forward(group, scratch, Pace { wide: false, half })
-                })
+                .map_init(Scratch::default, |scratch, group| self.forward(group, scratch, false))
                 .collect();
             done.into_iter().flatten().collect()
         };

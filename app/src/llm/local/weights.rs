@@ -46,9 +46,7 @@ pub(super) struct Norm {
 /// A linear step.
 pub(super) struct Linear {
     /// Packed weights.
-    pub panels: Panels,
-    /// The same in half the space, for questions.
-    pub halves: Halves,
+    pub weights: Halves,
     /// Added to every row.
     pub bias: Vec<f32>,
 }
@@ -163,8 +161,7 @@ impl Reader<'_> {
     fn packed(&self, weight: Matrix<'_>, bias: Vec<f32>) -> Linear {
         let mut panels = Panels::default();
         self.gemm.pack_transposed(weight, &mut panels);
-        let halves = self.gemm.halve(&panels);
-        Linear { panels, halves, bias }
+        Linear { weights: self.gemm.halve(&panels), bias }
     }
 
     fn layer(&self, index: usize) -> Result<Layer> {

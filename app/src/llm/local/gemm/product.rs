@@ -37,27 +37,30 @@ impl WithSimd for Product<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         if self.tile.rows == 12 {
-            self.run::<S, 12>(simd);
+            self.run::<S, 12, 8, 4>(simd);
         } else {
-            self.run::<S, 6>(simd);
+            self.run::<S, 6, 4, 2>(simd);
         }
     }
 }
 
 impl Product<'_> {
+    /// `ROWS` are the rows of a block; a last block that is not full goes by `SOME` or
+    /// `FEW` of them, because a question is seldom longer than two blocks.
     #[inline(always)]
-    fn run<S: Simd, const ROWS: usize>(mut self, simd: S) {
+    fn run<S: Simd, const ROWS: usize, const SOME: usize, const FEW: usize>(mut self, simd: S) {
         let depth = self.right.depth;
         match self.right.values {
             Values::Full(values) => {
                 for (panel, right) in values.chunks_exact(depth * 2 * S::F32_LANES).enumerate() {
                     let (vectors, _) = S::as_simd_f32s(right).0.as_chunks::<2>();
-                    self.panel::<S, ROWS, _>(simd, panel, vectors, full::<S>);
+                    self.panel::<S, ROWS, SOME, FEW, _>(simd, panel, vectors, full::<S>);
                 }
             }
             Values::Half(words) => {
                 for (panel, right) in words.chunks_exact(depth * S::F32_LANES).enumerate() {
-                    self.panel::<S, ROWS, _>(simd, panel, S::as_simd_u32s(right).0, unpack::<S>);
+                    let vectors = S::as_simd_u32s(right).0;
+                    self.panel::<S, ROWS, SOME, FEW, _>(simd, panel, vectors, unpack::<S>);
                 }
             }
         }
@@ -66,7 +69,7 @@ impl Product<'_> {
     /// One panel against all blocks of rows. `vectors` has the two vectors of
     /// each of the panel's rows, as `read` takes them.
     #[inline(always)]
-    fn panel<S: Simd, const ROWS: usize, V: Copy>(
+    fn panel<S: Simd, const ROWS: usize, const SOME: usize, const FEW: usize, V: Copy>(
         &mut self,
         simd: S,
         panel: usize,
@@ -77,14 +80,35 @@ impl Product<'_> {
         let column = panel * width;
         let bias = self.bias.get(column..column + width).unwrap_or_default();
         for (block, left) in self.left.data.chunks_exact(self.right.depth * ROWS).enumerate() {
-            let sums = tile::<S, ROWS, V>(simd, left, vectors, read, bias);
             let first = block * ROWS;
             let rows = ROWS.min(self.left.rows - first);
-            for (row, sums) in sums.iter().take(rows).enumerate() {
-                let start = (first + row) * self.stride + column;
-                let (slots, _) = S::as_mut_simd_f32s(&mut self.into[start..start + width]);
-                slots.copy_from_slice(sums);
+            let (factors, _) = left.as_chunks::<ROWS>();
+            if rows <= FEW {
+                let sums = tile::<S, ROWS, FEW, V>(simd, factors, vectors, read, bias);
+                self.keep::<S, FEW>(first, rows, column, &sums);
+            } else if rows <= SOME {
+                let sums = tile::<S, ROWS, SOME, V>(simd, factors, vectors, read, bias);
+                self.keep::<S, SOME>(first, rows, column, &sums);
+            } else {
+                let sums = tile::<S, ROWS, ROWS, V>(simd, factors, vectors, read, bias);
+                self.keep::<S, ROWS>(first, rows, column, &sums);
             }
+        }
+    }
+
+    /// Writes the sums of `rows` rows from `first` on.
+    #[inline(always)]
+    fn keep<S: Simd, const USED: usize>(
+        &mut self,
+        first: usize,
+        rows: usize,
+        column: usize,
+        sums: &[[S::f32s; 2]; USED],
+    ) {
+        for (row, sums) in sums.iter().take(rows).enumerate() {
+            let start = (first + row) * self.stride + column;
+            let (slots, _) = S::as_mut_simd_f32s(&mut self.into[start..start + 2 * S::F32_LANES]);
+            slots.copy_from_slice(sums);
         }
     }
 }
@@ -101,22 +125,21 @@ fn unpack<S: Simd>(simd: S, words: S::u32s) -> [S::f32s; 2] {
     [simd.transmute_f32s_u32s(first), simd.transmute_f32s_u32s(second)]
 }
 
-/// The inner loop: `ROWS` by two vectors of sums, held in registers.
+/// The inner loop: the first `USED` rows of a block by two vectors of sums, held in registers.
 #[inline(always)]
-fn tile<S: Simd, const ROWS: usize, V: Copy>(
+fn tile<S: Simd, const ROWS: usize, const USED: usize, V: Copy>(
     simd: S,
-    left: &[f32],
+    left: &[[f32; ROWS]],
     right: &[V],
     read: impl Fn(S, V) -> [S::f32s; 2],
     bias: &[f32],
-) -> [[S::f32s; 2]; ROWS] {
+) -> [[S::f32s; 2]; USED] {
     let start = match S::as_simd_f32s(bias).0 {
         [first, second] => [*first, *second],
         _ => [simd.splat_f32s(0.0); 2],
     };
-    let mut sums = [start; ROWS];
-    let (factors, _) = left.as_chunks::<ROWS>();
-    for (factors, vectors) in factors.iter().zip(right) {
+    let mut sums = [start; USED];
+    for (factors, vectors) in left.iter().zip(right) {
         let vectors = read(simd, *vectors);
         for (sums, factor) in sums.iter_mut().zip(factors) {
             let factor = simd.splat_f32s(*factor);

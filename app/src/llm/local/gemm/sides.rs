@@ -62,11 +62,6 @@ impl<'a> Matrix<'a> {
 }
 
 impl Panels {
-    /// Rows of the right side.
-    pub(in crate::llm::local) fn depth(&self) -> usize {
-        self.depth
-    }
-
     /// As a right side.
     pub(in crate::llm::local) fn side(&self) -> Side<'_> {
         Side { depth: self.depth, values: Values::Full(&self.data) }
@@ -80,6 +75,11 @@ impl Panels {
 }
 
 impl Halves {
+    /// Rows of the right side.
+    pub(in crate::llm::local) fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// As a right side.
     pub(in crate::llm::local) fn side(&self) -> Side<'_> {
         Side { depth: self.depth, values: Values::Half(&self.data) }
