@@ -58,7 +58,7 @@ def batch():
         postgres.sql("TRUNCATE portfolios, batch_run_history, batch_run_tracking CASCADE")
         postgres.sql(BOOKS.format(first=FIRST, portfolios=portfolios, symbols=SYMBOLS, positions=POSITIONS))
         postgres.sql("VACUUM ANALYZE")
-        seconds, command, memory = _run(tandem, postgres)
+        seconds, command, memory = back_fill(tandem, postgres)
         snapshots = int(postgres.sql("SELECT count(*) FROM portfolio_snapshots WHERE is_complete")[0][0])
         assert snapshots == portfolios * DAYS, snapshots
         what = f"batch: {portfolios:,} portfolios x {POSITIONS} positions x {DAYS} days back-filled"
@@ -71,15 +71,16 @@ def batch():
             rows.append(Row(what, "linear", measured, f"{ratio:.2f} x of ten times 100", ratio <= LINEAR))
         rows.append(Row("", f"< {MEMORY_MAX_MB} MB", f"{memory:.0f} MB resident at the highest, the embedding model included",
                         f"{memory / MEMORY_MAX_MB:.2f} x", memory < MEMORY_MAX_MB))  # fmt: skip
-        again, _, _ = _run(tandem, postgres, "--force")
+        again, _, _ = back_fill(tandem, postgres, "--force")
         rows.append(Row("", "", f"every day again, with equal rows: {again:.2f} s"))
-        idle, _, _ = _run(tandem, postgres)
+        idle, _, _ = back_fill(tandem, postgres)
         rows.append(Row("", "", f"with nothing to do: {idle:.2f} s"))
     postgres.stop()
     return rows
 
 
-def _run(tandem, postgres, *arguments):
+def back_fill(tandem, postgres, *arguments):
+    """Runs the batch up to the last day: seconds of the run and of the command, and the command's memory in MB."""
     command = [common.binary(), "batch", "run", "--to", LAST, "--json", *arguments]
     began = time.monotonic()
     child = common.start(command, env=tandem.settings, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -7,12 +7,13 @@ import sys
 import batch
 import chat
 import common
+import complete
 import process
 import search
 import stage as scene
 import table
 
-PARTS = ("search", "recall", "memory", "first", "slow", "fast", "start", "ingestion", "batch")
+PARTS = ("search", "recall", "memory", "first", "slow", "fast", "start", "ingestion", "batch", "complete")
 ON_STAGE = {"search", "recall", "memory", "first", "slow", "fast"}
 
 
@@ -41,6 +42,7 @@ def main():
         "start": process.starts,
         "ingestion": process.ingestion,
         "batch": batch.batch,
+        "complete": lambda: complete.complete(options.seconds),
     }
     for name in PARTS:
         if name not in options.parts:

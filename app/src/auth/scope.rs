@@ -9,12 +9,13 @@ use crate::error::{Error, Result};
 
 /// The areas, by the first segment of a path below the API's base. `auth` is
 /// not among them: keys do not manage accounts, sessions or keys.
-const AREAS: [(&str, &str); 14] = [
+const AREAS: [(&str, &str); 15] = [
     ("admin", "admin"),
     ("analytics", "portfolio"),
     ("characters", "chat"),
     ("chat", "chat"),
     ("data", "portfolio"),
+    ("equity-search", "portfolio"),
     ("fundamentals", "portfolio"),
     ("knowledge", "knowledge"),
     ("memories", "memory"),

@@ -17,6 +17,7 @@ pub mod import;
 mod load;
 pub mod provider;
 pub mod quotes;
+pub mod search;
 pub mod sectors;
 mod series;
 mod symbols;

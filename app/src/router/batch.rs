@@ -34,4 +34,6 @@ pub(super) fn batch() -> OpenApiRouter<AppState> {
         .routes(routes!(views::analytics::concentration))
         .routes(routes!(views::aggregate::overview))
         .routes(routes!(views::aggregate::breakdown))
+        .routes(routes!(views::aggregate::sector_exposure))
+        .routes(routes!(views::aggregate::concentration))
 }

@@ -3,7 +3,7 @@
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::portfolio::http::{equity_changes, portfolios, position_tags, positions, tags};
+use crate::portfolio::http::{equity_changes, portfolios, position_tags, positions, sector_tags, tags};
 use crate::state::AppState;
 
 /// Portfolios and what is in them.
@@ -41,4 +41,5 @@ pub(super) fn portfolios() -> OpenApiRouter<AppState> {
         .routes(routes!(tags::archive))
         .routes(routes!(tags::restore))
         .routes(routes!(tags::positions))
+        .routes(routes!(sector_tags::restore))
 }

@@ -1,4 +1,5 @@
 import { refusal } from "./error.js";
+import { Portfolio } from "./portfolio.js";
 import type { Answer, Method, Path, Request as RouteRequest } from "./routes.js";
 import { type SendOptions, Turn } from "./turn.js";
 
@@ -16,6 +17,8 @@ export interface Options {
 export interface Plain {
   query?: Record<string, unknown>;
   body?: unknown;
+  /** A CSV file in the place of a JSON body. */
+  csv?: string | Blob;
   headers?: Record<string, string>;
   signal?: AbortSignal;
 }
@@ -59,8 +62,13 @@ export class Tandem {
     return this.request("post", "/api/v1/chat/messages/{id}/cancel", { path: { id: messageId } });
   }
 
+  /** A portfolio, by its id. */
+  portfolio(id: string): Portfolio {
+    return new Portfolio(this, id);
+  }
+
   /** Any request; the response, if it is a good one. */
-  async open(method: string, path: string, { query, body, headers, signal }: Plain = {}): Promise<Response> {
+  async open(method: string, path: string, { query, body, csv, headers, signal }: Plain = {}): Promise<Response> {
     const { baseUrl, token, fetch: own } = this.#options;
     const asked = new URLSearchParams();
     for (const [name, value] of Object.entries(query ?? {})) {
@@ -73,9 +81,11 @@ export class Tandem {
       headers: {
         Authorization: `Bearer ${bearer}`,
         ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...(csv === undefined ? {} : { "Content-Type": "text/csv" }),
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(csv === undefined ? {} : { body: csv }),
       ...(signal ? { signal } : {}),
     });
     if (!response.ok) throw await refusal(response);

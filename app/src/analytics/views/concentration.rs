@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::holdings::{ratio, symbol};
 use super::load::View;
+use crate::portfolio::figures::cents;
 use crate::web::Money;
 
 /// Symbols that are named.
@@ -43,10 +44,22 @@ pub struct Concentration {
 
 /// How much of a portfolio stands on how little.
 pub fn concentration(view: &View) -> Concentration {
+    of(values(view, Decimal::ONE))
+}
+
+/// Symbols of open lots, and their values times a rate.
+pub(super) fn values(view: &View, rate: Decimal) -> impl Iterator<Item = (String, Option<Decimal>)> {
+    view.book
+        .positions
+        .iter()
+        .map(move |valued| (symbol(view, valued), valued.worth.map(|worth| cents(worth.market_value * rate))))
+}
+
+/// The same of symbols and values, whosever they are.
+pub(super) fn of(values: impl Iterator<Item = (String, Option<Decimal>)>) -> Concentration {
     let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
-    for valued in &view.book.positions {
-        let value = valued.worth.map(|worth| worth.market_value.abs()).unwrap_or_default();
-        *sums.entry(symbol(view, valued)).or_default() += value;
+    for (symbol, value) in values {
+        *sums.entry(symbol).or_default() += value.unwrap_or_default().abs();
     }
     let gross: Decimal = sums.values().sum();
     let mut shares: Vec<SymbolShare> = sums

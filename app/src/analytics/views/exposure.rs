@@ -8,7 +8,8 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::holdings::{known, ratio, symbol};
+use super::concentration::values;
+use super::holdings::{known, ratio};
 use super::load::View;
 use crate::db::CoreDb;
 use crate::error::Result;
@@ -29,9 +30,9 @@ pub struct SectorPart {
     pub net_value: Money,
     /// Values without their sign.
     pub gross_value: Money,
-    /// Gross value over the portfolio's gross exposure.
+    /// Gross value over the gross exposure.
     pub weight: Option<f64>,
-    /// Net value over the portfolio's total value.
+    /// Net value over the total value.
     pub net_weight: Option<f64>,
     /// Its weight in the benchmark.
     pub benchmark_weight: Option<f64>,
@@ -42,7 +43,7 @@ pub struct SectorPart {
 }
 
 /// Sectors of a portfolio.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct SectorExposure {
     /// The largest first, then by name; those that only the benchmark has come last.
     pub sectors: Vec<SectorPart>,
@@ -63,31 +64,41 @@ struct Sum {
 
 /// Sectors of a portfolio; an option counts to its underlying's.
 pub async fn sectors(core: &CoreDb, view: &View, benchmark: &str) -> Result<SectorExposure> {
-    let symbols = view.book.positions.iter().map(|valued| symbol(view, valued)).collect();
-    let known = known(core, symbols).await?;
+    let values = values(view, Decimal::ONE).collect();
+    of(core, values, view.standing.total_value, benchmark, view.book.day).await
+}
+
+/// The same of symbols and values, whosever they are, with the equity that stands behind them.
+pub(super) async fn of(
+    core: &CoreDb,
+    values: Vec<(String, Option<Decimal>)>,
+    equity: Decimal,
+    benchmark: &str,
+    day: NaiveDate,
+) -> Result<SectorExposure> {
+    let known = known(core, values.iter().map(|(symbol, _)| symbol.clone()).collect()).await?;
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
-    for valued in &view.book.positions {
-        let found = known.get(&symbol(view, valued)).and_then(|known| known.sector.clone());
+    for (symbol, value) in values {
+        let found = known.get(&symbol).and_then(|known| known.sector.clone());
         let sum = sums.entry(found.unwrap_or_else(|| UNKNOWN.to_owned())).or_default();
         sum.positions += 1;
-        if let Some(worth) = valued.worth {
-            sum.net += worth.market_value;
-            sum.gross += worth.market_value.abs();
+        if let Some(value) = value {
+            sum.net += value;
+            sum.gross += value.abs();
         }
     }
-    let (as_of, mut weights) = weights(core, benchmark, view.book.day).await?;
+    let (as_of, mut weights) = weights(core, benchmark, day).await?;
     let gross: Decimal = sums.values().map(|sum| sum.gross).sum();
     let unknown = sums.get(UNKNOWN).map(|sum| sum.gross).unwrap_or_default();
+    let row = |sector, sum: &Sum, own| part(sector, sum, gross, equity, own);
     let mut rows: Vec<SectorPart> = sums
         .into_iter()
         .map(|(sector, sum)| {
             let own = weights.remove(&sector).or_else(|| as_of.map(|_| 0.0));
-            row(view, sector, &sum, gross, own)
+            row(sector, &sum, own)
         })
         .collect();
-    rows.extend(
-        weights.into_iter().map(|(sector, weight)| row(view, sector, &Sum::default(), gross, Some(weight))),
-    );
+    rows.extend(weights.into_iter().map(|(sector, weight)| row(sector, &Sum::default(), Some(weight))));
     rows.sort_by(|one, other| {
         other.gross_value.cmp(&one.gross_value).then_with(|| one.sector.cmp(&other.sector))
     });
@@ -99,14 +110,20 @@ pub async fn sectors(core: &CoreDb, view: &View, benchmark: &str) -> Result<Sect
     })
 }
 
-fn row(view: &View, sector: String, sum: &Sum, gross: Decimal, benchmark_weight: Option<f64>) -> SectorPart {
+fn part(
+    sector: String,
+    sum: &Sum,
+    gross: Decimal,
+    equity: Decimal,
+    benchmark_weight: Option<f64>,
+) -> SectorPart {
     let weight = ratio(sum.gross, gross);
     SectorPart {
         sector,
         net_value: Money(sum.net),
         gross_value: Money(sum.gross),
         weight,
-        net_weight: ratio(sum.net, view.standing.total_value),
+        net_weight: ratio(sum.net, equity),
         benchmark_weight,
         active_weight: weight.zip(benchmark_weight).map(|(own, other)| own - other),
         positions: sum.positions,

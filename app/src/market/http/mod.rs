@@ -1,10 +1,11 @@
-//! `/data/prices`, `/data/company-profiles`, `/data/factors`, `/fundamentals`.
+//! `/data/prices`, `/data/company-profiles`, `/data/factors`, `/fundamentals`, `/equity-search`.
 //!
 //! Market data are everybody's: only the portfolio of a request belongs to somebody.
 
 pub mod fundamentals;
 pub mod prices;
 pub mod reference;
+pub mod search;
 
 use chrono::{Days, NaiveDate};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};

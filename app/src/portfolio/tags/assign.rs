@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::portfolio::{find_owned, positions};
 
 /// Tags of a position.
-const TAGS_OF_POSITION_MAX: u64 = 50;
+pub(super) const TAGS_OF_POSITION_MAX: u64 = 50;
 
 /// A tag of a position, and since when.
 #[derive(Clone, Debug)]

@@ -172,7 +172,7 @@ pub(crate) async fn delete(core: &CoreDb, user: UserId, id: TagId) -> Result<()>
     tx.commit().await
 }
 
-fn row(id: TagId, user: UserId, new: NewTag) -> tag::ActiveModel {
+pub(super) fn row(id: TagId, user: UserId, new: NewTag) -> tag::ActiveModel {
     tag::ActiveModel {
         id: Set(id),
         user_id: Set(user),
@@ -203,12 +203,12 @@ async fn write(
         .ok_or(Error::NotFound("tag"))
 }
 
-async fn lock_user(tx: &CoreTx, id: UserId) -> Result<()> {
+pub(super) async fn lock_user(tx: &CoreTx, id: UserId) -> Result<()> {
     let found = user::Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(tx).await?;
     found.map(drop).ok_or(Error::NotFound("user"))
 }
 
-async fn require_room(tx: &CoreTx, user: UserId, more: u64) -> Result<()> {
+pub(super) async fn require_room(tx: &CoreTx, user: UserId, more: u64) -> Result<()> {
     if own(user).count(tx).await? + more <= TAGS_MAX {
         return Ok(());
     }
@@ -216,7 +216,7 @@ async fn require_room(tx: &CoreTx, user: UserId, more: u64) -> Result<()> {
     Err(Error::conflict("too_many_tags", detail))
 }
 
-fn lower_name() -> SimpleExpr {
+pub(super) fn lower_name() -> SimpleExpr {
     Func::lower(Expr::col(Column::Name)).into()
 }
 

@@ -250,11 +250,13 @@ fn scope_of(operation: &Operation) -> Option<&'static str> {
         ("memories", true) => Some("memory:read"),
         ("memories", false) => Some("memory:write"),
         (
-            "analytics" | "data" | "fundamentals" | "portfolios" | "positions" | "tags" | "target-prices",
+            "analytics" | "data" | "equity-search" | "fundamentals" | "portfolios" | "positions" | "tags"
+            | "target-prices",
             true,
         ) => Some("portfolio:read"),
         (
-            "analytics" | "data" | "fundamentals" | "portfolios" | "positions" | "tags" | "target-prices",
+            "analytics" | "data" | "equity-search" | "fundamentals" | "portfolios" | "positions" | "tags"
+            | "target-prices",
             false,
         ) => Some("portfolio:write"),
         _ => panic!("{path} has no case: which scope does an API key need?"),

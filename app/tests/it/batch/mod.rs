@@ -2,6 +2,8 @@
 
 mod fixture;
 mod golden;
+mod indexes;
+mod outages;
 mod processes;
 mod routes;
 mod runs;

@@ -21,7 +21,7 @@ const PORTFOLIOS: usize = 40;
 const ARGUMENTS: [&str; 5] = ["batch", "run", "--to", "2024-01-12", "--json"];
 const DAYS: i64 = 5;
 
-async fn books(app: &TestApp) -> Vec<entity::ids::PortfolioId> {
+pub(super) async fn books(app: &TestApp) -> Vec<entity::ids::PortfolioId> {
     let user = app.user().await;
     let days = ["2024-01-08", "2024-01-09", "2024-01-10", "2024-01-11", "2024-01-12"];
     closes(app.core(), "ALFA", &days.map(|day| (day, "11"))).await;
@@ -53,7 +53,7 @@ fn outcome(child: Child) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-async fn until(app: &TestApp, sql: &str) {
+pub(super) async fn until(app: &TestApp, sql: &str) {
     let started = Instant::now();
     while number_of(app.core(), sql, []).await == 0 {
         assert!(started.elapsed() < PATIENCE, "still none: {sql}");
@@ -61,7 +61,7 @@ async fn until(app: &TestApp, sql: &str) {
     }
 }
 
-async fn check_whole(app: &TestApp) {
+pub(super) async fn check_whole(app: &TestApp) {
     let snapshots = i64::try_from(PORTFOLIOS).unwrap() * DAYS;
     assert_eq!(number_of(app.core(), "SELECT count(*) FROM portfolio_snapshots", []).await, snapshots);
     let wrong = "SELECT count(*) FROM portfolio_snapshots WHERE total_value <> 110 OR cumulative_pnl <> 10 OR NOT is_complete";

@@ -23,6 +23,8 @@ async fn administrators_start_watch_and_call_off_runs() {
     assert_eq!(started["triggered_by"], admin.email);
     assert_eq!(started["date_range"], json!({"start": null, "end": "2024-01-12"}));
     let id = started["batch_run_id"].as_str().unwrap().to_owned();
+    let polled = admin.get(started["poll_url"].as_str().unwrap()).await.expect(200);
+    assert_eq!((&polled["batch_run_id"], &polled["status"]), (&json!(id), &json!("queued")));
     let refused = admin.post("/admin/batch/run", json!({})).await.expect_problem(409, "batch_running");
     assert_eq!(refused["id"], id);
     admin.post("/admin/batch/trigger/market-data", json!({})).await.expect_problem(409, "batch_running");

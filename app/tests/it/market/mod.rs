@@ -5,6 +5,7 @@ mod copy;
 mod fetch;
 mod files;
 mod routes;
+mod search;
 mod series;
 
 use std::io::Cursor;

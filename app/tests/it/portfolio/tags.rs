@@ -181,3 +181,63 @@ async fn positions_are_tagged_and_found_by_their_tags() {
     user.delete(&path(&core)).await.expect(204);
     assert_eq!(found(&app, "SELECT count(*)::text FROM position_tags").await.unwrap(), "0");
 }
+
+#[tokio::test]
+async fn positions_get_the_tags_of_their_sectors_once_and_lose_none() {
+    let app = TestApp::start().await;
+    let (user, stranger) = (app.user().await, app.user().await);
+    let id = portfolio(&user).await;
+    let profiles = "INSERT INTO company_profiles (symbol, sector, data_source) VALUES
+        ('AAPL', 'Technology', 'test'), ('XOM', 'Energy', 'test')";
+    sea_orm::ConnectionTrait::execute_unprepared(app.core(), profiles).await.unwrap();
+    let apple = lot(&user, &id, json!({})).await;
+    let call = json!({ "symbol": "AAPL240621C00200000", "position_type": "LC", "investment_class": "OPTIONS",
+        "underlying_symbol": "AAPL", "strike_price": 200, "expiration_date": "2024-06-21" });
+    let call = lot(&user, &id, call).await;
+    let oil = lot(&user, &id, json!({ "symbol": "XOM" })).await;
+    let unknown = lot(&user, &id, json!({ "symbol": "NOBODY" })).await;
+    let closed = lot(&user, &id, json!({ "symbol": "XOM", "entry_price": 90 })).await;
+    user.post(&format!("{}/close", path_of(&closed)), json!({ "exit_price": 95 })).await.expect(200);
+    let theirs = portfolio(&stranger).await;
+    let foreign = lot(&stranger, &theirs, json!({})).await;
+    // The user has a tag of that name already, in other letters, and one that is archived.
+    let energy = tag(&user, "energy").await;
+    let swing = tag(&user, "swing").await;
+    user.post(&format!("{}/tags", path_of(&oil)), json!({ "tag_ids": [swing["id"]] })).await.expect(200);
+    let technology = tag(&user, "Information Technology").await;
+    user.post(&format!("{}/archive", path(&technology)), json!({})).await.expect(200);
+
+    let restore = format!("/data/positions/restore-sector-tags?portfolio_id={id}");
+    stranger.post(&restore, json!(null)).await.expect_problem(404, "not_found");
+    let told = user.post(&restore, json!(null)).await.expect(200);
+    let expected = json!({ "positions": 4, "without_sector": 1, "tags_made": 1, "assigned": 3,
+        "by_sector": { "Energy": 1, "Information Technology": 2 } });
+    assert_eq!(told, expected);
+    let of = async |lot: &Value| user.get(&format!("{}/tags", path_of(lot))).await.expect(200);
+    for (lot, expected) in [
+        (&apple, vec!["Information Technology"]),
+        (&call, vec!["Information Technology"]),
+        (&oil, vec!["energy", "swing"]),
+        (&unknown, vec![]),
+        (&closed, vec![]),
+    ] {
+        assert_eq!(names(&of(lot).await), expected);
+    }
+    assert_eq!(of(&oil).await["tags"][0]["id"], energy["id"]);
+    assert_eq!(of(&apple).await["tags"][0]["id"], technology["id"]);
+    assert_eq!(items(&user, "/tags?status=all").await.len(), 3);
+    assert_eq!(
+        names(&stranger.get(&format!("{}/tags", path_of(&foreign))).await.expect(200)),
+        [] as [&str; 0]
+    );
+    // Again, over all portfolios: nothing more to do.
+    let again = user.post("/data/positions/restore-sector-tags", json!(null)).await.expect(200);
+    assert_eq!(
+        (&again["positions"], &again["tags_made"], &again["assigned"]),
+        (&json!(4), &json!(0), &json!(0))
+    );
+    // A sector without a tag gets one.
+    let made = stranger.post("/data/positions/restore-sector-tags", json!(null)).await.expect(200);
+    assert_eq!((&made["tags_made"], &made["assigned"]), (&json!(1), &json!(1)));
+    assert_eq!(items(&stranger, "/tags").await[0]["name"], "Information Technology");
+}

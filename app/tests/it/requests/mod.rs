@@ -5,5 +5,4 @@ mod kill;
 mod metrics;
 mod outages;
 mod panics;
-mod proxy;
 mod secrets;

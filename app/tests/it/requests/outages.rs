@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::proxy::Wire;
 use crate::chat::{FOUR, eventually, learn};
 use crate::support::TestApp;
 use crate::support::app::Options;
 use crate::support::model::{ModelServer, Script};
 use crate::support::postgres::{self, Layout};
 use crate::support::user::TestUser;
+use crate::support::wire::Wire;
 
 /// Core and ai, each behind a wire.
 async fn wired(server: Option<&ModelServer>) -> (TestApp, Wire, Wire) {

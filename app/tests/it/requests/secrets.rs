@@ -14,10 +14,10 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tandem::config::Env;
 
-use super::proxy::Wire;
 use crate::process::{run, tandem};
 use crate::support::model::{ModelServer, Script};
 use crate::support::postgres::{self, Layout};
+use crate::support::wire::Wire;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -7,5 +7,6 @@ pub(crate) mod model;
 pub(crate) mod postgres;
 pub(crate) mod response;
 pub(crate) mod user;
+pub(crate) mod wire;
 
 pub(crate) use app::TestApp;

@@ -92,6 +92,50 @@ async fn no_argument_reaches_anothers_portfolio() {
 }
 
 #[tokio::test]
+async fn what_a_model_is_told_is_bounded_and_only_of_its_users_portfolios() {
+    let server = ModelServer::start().await;
+    let app = without_retrieval(&server).start().await;
+    let (user, other) = (app.user().await, app.user().await);
+    other.post("/portfolios", json!({ "name": "Somebody else's" })).await.expect(201);
+    let id = book(&app, &user).await;
+    let gone = user.post("/portfolios", json!({ "name": "Gone", "account_name": "Gone" })).await.expect(201);
+    user.delete(&format!("/portfolios/{}", gone["id"].as_str().unwrap())).await.expect(204);
+    let lots: Vec<Value> = (0..202)
+        .map(|number| json!({ "portfolio_id": id, "symbol": "AAPL", "quantity": 1, "entry_price": 100 + number, "entry_date": "2024-03-04" }))
+        .collect();
+    let body = json!({ "portfolio_id": id, "positions": lots });
+    user.post("/positions/bulk", body).await.expect(201);
+    let prices = "INSERT INTO market_data_cache (symbol, date, close, data_source)
+        SELECT 'AAPL', DATE '2024-03-04' - day, 90, 'test' FROM generate_series(1, 200) AS day";
+    crate::views::sql(&app, prices).await;
+    let conversation = user.conversation().await;
+    let ask = async |tool: &'static str, arguments: Value| {
+        call(&server, &user, &conversation, QUESTION, (tool, arguments)).await
+    };
+    // The only one that is there and the user's: it need not be named.
+    let complete = ask("get_portfolio_complete", json!({})).await;
+    assert_eq!(complete["meta"]["applied"]["portfolio_id"], json!(id), "{complete}");
+    assert_eq!(complete["data"]["left_out"], 5);
+    let movers = ask("get_daily_movers", json!({})).await;
+    assert_eq!(movers["data"]["items"].as_array().unwrap().len(), 10);
+    let past = ask("get_prices_historical", json!({ "symbols": ["AAPL"] })).await;
+    let closes = past["data"]["items"][0]["closes"].as_array().unwrap().clone();
+    assert_eq!((&closes[0][0], &closes.last().unwrap()[0]), (&json!("2024-02-05"), &json!("2024-03-06")));
+    let most = ask("get_prices_historical", json!({ "symbols": ["AAPL"], "lookback_days": 180 })).await;
+    assert_eq!(most["meta"]["applied"]["from"], "2023-09-08", "{most}");
+    for wrong in [
+        json!({ "symbols": ["AAPL"], "lookback_days": 181 }),
+        json!({ "symbols": ["A", "B", "C", "D", "E", "F"] }),
+        json!({ "symbols": [] }),
+    ] {
+        let refused = ask("get_prices_historical", wrong).await;
+        assert_eq!(refused["error"]["type"], "bad_arguments", "{refused}");
+    }
+    let five = ask("get_current_quotes", json!({ "symbols": ["A", "B", "C", "D", "MSFT"] })).await;
+    assert_eq!(five["data"]["items"][0]["symbol"], "MSFT", "{five}");
+}
+
+#[tokio::test]
 async fn only_who_has_a_portfolio_is_asked_to_pay_for_its_tools() {
     let server = ModelServer::start().await;
     let app = without_retrieval(&server).start().await;

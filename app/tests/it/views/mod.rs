@@ -1,6 +1,9 @@
 //! Portfolios as they are read: one answer for everything, figures by hand.
 
+mod aggregate;
+mod edges;
 mod movers;
+mod statements;
 
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
@@ -37,6 +40,22 @@ pub(crate) async fn book(app: &TestApp, user: &TestUser) -> String {
         user.post("/positions", body).await.expect(201);
     }
     id
+}
+
+/// Runs the batch up to a day.
+async fn run_batch(app: &TestApp, to: &str) {
+    let run = tandem::analytics::NewRun {
+        id: uuid::Uuid::now_v7().into(),
+        portfolio: None,
+        from: None,
+        to: Some(to.parse().unwrap()),
+        force: false,
+        prices_only: false,
+        triggered_by: "cli".to_owned(),
+    };
+    tandem::analytics::request(app.core(), run).await.unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    tandem::analytics::run_one(&app.state, None, &stop).await.unwrap();
 }
 
 async fn complete(user: &TestUser, id: &str, query: &str) -> Value {
@@ -125,18 +144,7 @@ async fn what_the_batch_stores_is_what_is_read() {
     let app = TestApp::start().await;
     let user = app.user().await;
     let id = book(&app, &user).await;
-    let run = tandem::analytics::NewRun {
-        id: uuid::Uuid::now_v7().into(),
-        portfolio: None,
-        from: None,
-        to: Some("2024-03-06".parse().unwrap()),
-        force: false,
-        prices_only: false,
-        triggered_by: "cli".to_owned(),
-    };
-    tandem::analytics::request(app.core(), run).await.unwrap();
-    let stop = tokio_util::sync::CancellationToken::new();
-    tandem::analytics::run_one(&app.state, None, &stop).await.unwrap();
+    run_batch(&app, "2024-03-06").await;
 
     let answer = complete(&user, &id, "&include_timeseries=true").await;
     let days: Vec<(&str, f64, f64)> = answer["timeseries"]

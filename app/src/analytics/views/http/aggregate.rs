@@ -2,38 +2,21 @@
 
 use axum::extract::State;
 use chrono::NaiveDate;
-use entity::ids::PortfolioId;
-use garde::Validate;
 use sea_orm::prelude::Decimal;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::several::{Aggregate, AggregateQuery, AggregateSectorQuery, Several, several};
+use crate::analytics::views::concentration::{self, Concentration};
+use crate::analytics::views::exposure::{self, BENCHMARK, SectorExposure};
 use crate::analytics::views::holdings::ratio;
-use crate::analytics::views::load::{PORTFOLIOS_MAX, View, views};
+use crate::analytics::views::load::View;
 use crate::auth::CurrentUser;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::portfolio::figures::cents;
 use crate::state::AppState;
 use crate::web::{Json, Money, Problems, Query};
-
-/// Which portfolios, in which currency.
-#[derive(Clone, Debug, Deserialize, Serialize, Validate, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AggregateQuery {
-    /// Up to 50 ids, separated by commas; without it all of yours, at most 50.
-    #[garde(length(chars, max = 2000))]
-    #[param(max_length = 2000)]
-    pub portfolio_ids: Option<String>,
-    /// ISO 4217 code of the sums; without it the currency of the oldest portfolio.
-    #[garde(inner(pattern(r"^[A-Z]{3}$")))]
-    #[param(pattern = "^[A-Z]{3}$")]
-    pub currency: Option<String>,
-    /// The end of this day; without it of the last trading day.
-    #[garde(skip)]
-    pub as_of_date: Option<NaiveDate>,
-}
 
 /// Sums of one portfolio or several, in one currency.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
@@ -58,21 +41,6 @@ pub struct Sums {
     pub realized_pnl: Money,
     /// Unrealised, since the close before the newest one.
     pub day_pnl: Money,
-}
-
-/// Several portfolios as one.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct AggregateOverview {
-    /// Of the sums.
-    currency: Option<String>,
-    /// The day they are of.
-    calculation_date: Option<NaiveDate>,
-    /// Portfolios in the sums.
-    portfolios: usize,
-    /// The sums.
-    data: Sums,
-    /// Portfolios that are not in them: a rate of exchange is missing.
-    missing: Vec<Uuid>,
 }
 
 /// A portfolio among several.
@@ -105,15 +73,16 @@ pub struct Breakdown {
 
 /// Several portfolios as one.
 #[utoipa::path(get, path = "/analytics/aggregate/overview", tag = "analytics", params(AggregateQuery),
-    responses((status = 200, body = AggregateOverview), Problems))]
+    responses((status = 200, body = Aggregate<Sums>), Problems))]
 pub async fn overview(
     State(state): State<AppState>,
     user: CurrentUser,
     Query(query): Query<AggregateQuery>,
-) -> Result<Json<AggregateOverview>> {
-    let Breakdown { currency, calculation_date, items, missing } = parts(&state, &user, &query).await?;
-    let data = items.iter().fold(Sums::default(), |sum, part| sum.and(part.data));
-    Ok(Json(AggregateOverview { currency, calculation_date, portfolios: items.len(), data, missing }))
+) -> Result<Json<Aggregate<Sums>>> {
+    let several = several(&state, &user, &query).await?;
+    let parts = several.views.iter().map(|(view, rate)| part(view, *rate));
+    let data = parts.fold(Sums::default(), |sum, part| sum.and(part.data));
+    Ok(Json(several.into_one(data)))
 }
 
 /// Several portfolios, each by itself.
@@ -126,42 +95,51 @@ pub async fn breakdown(
     user: CurrentUser,
     Query(query): Query<AggregateQuery>,
 ) -> Result<Json<Breakdown>> {
-    Ok(Json(parts(&state, &user, &query).await?))
-}
-
-async fn parts(state: &AppState, user: &CurrentUser, query: &AggregateQuery) -> Result<Breakdown> {
-    let only = query.portfolio_ids.as_deref().map(ids).transpose()?;
-    let views = views(&state.core, user.id, only.as_deref(), query.as_of_date).await?;
-    let own = views.first().map(|view| view.row.currency.clone());
-    let currency = query.currency.clone().or(own);
-    let (mut items, mut missing) = (Vec::new(), Vec::new());
-    for view in &views {
-        let to = currency.as_deref().unwrap_or(&view.row.currency);
-        match view.market.fx(&view.row.currency, to, view.book.day) {
-            Some(rate) => items.push(part(view, rate)),
-            None => missing.push(view.row.id.0),
-        }
-    }
+    let Several { currency, day, views, missing } = several(&state, &user, &query).await?;
+    let mut items: Vec<Part> = views.iter().map(|(view, rate)| part(view, *rate)).collect();
     let equity: Decimal = items.iter().map(|part| part.data.equity.0).sum();
     for part in &mut items {
         part.weight = ratio(part.data.equity.0, equity);
     }
-    Ok(Breakdown { currency, calculation_date: views.first().map(|view| view.book.day), items, missing })
+    Ok(Json(Breakdown { currency, calculation_date: day, items, missing }))
 }
 
-fn ids(list: &str) -> Result<Vec<PortfolioId>> {
-    let wrong = |message: String| Error::field("portfolio_ids", message);
-    let mut ids = Vec::new();
-    for text in list.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-        let id = text.parse().map_err(|_| wrong(format!("`{text}` is not an id")))?;
-        ids.push(PortfolioId(id));
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.is_empty() || ids.len() > PORTFOLIOS_MAX {
-        return Err(wrong(format!("must name 1 to {PORTFOLIOS_MAX} portfolios")));
-    }
-    Ok(ids)
+/// Sectors of several portfolios as one.
+///
+/// A symbol that several hold counts with all of it; weights are by the sums. Beside those of a benchmark, where
+/// its weights are known.
+#[utoipa::path(get, path = "/analytics/aggregate/sector-exposure", tag = "analytics", params(AggregateSectorQuery),
+    responses((status = 200, body = Aggregate<SectorExposure>), Problems))]
+pub async fn sector_exposure(
+    State(state): State<AppState>,
+    user: CurrentUser,
+    Query(query): Query<AggregateSectorQuery>,
+) -> Result<Json<Aggregate<SectorExposure>>> {
+    let benchmark = query.benchmark.clone().unwrap_or_else(|| BENCHMARK.to_owned());
+    let several = several(&state, &user, &AggregateQuery::from(query)).await?;
+    let data = match several.day {
+        Some(day) => {
+            let equity = several.views.iter().map(|(view, rate)| part(view, *rate).data.equity.0).sum();
+            exposure::of(&state.core, several.values().collect(), equity, &benchmark, day).await?
+        }
+        None => SectorExposure::default(),
+    };
+    Ok(Json(several.into_one(data)))
+}
+
+/// How concentrated several portfolios are as one.
+///
+/// A symbol that several hold counts once, with all of it.
+#[utoipa::path(get, path = "/analytics/aggregate/concentration", tag = "analytics", params(AggregateQuery),
+    responses((status = 200, body = Aggregate<Concentration>), Problems))]
+pub async fn concentration(
+    State(state): State<AppState>,
+    user: CurrentUser,
+    Query(query): Query<AggregateQuery>,
+) -> Result<Json<Aggregate<Concentration>>> {
+    let several = several(&state, &user, &query).await?;
+    let data = concentration::of(several.values());
+    Ok(Json(several.into_one(data)))
 }
 
 fn part(view: &View, rate: Decimal) -> Part {

@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod analytics;
 pub mod data;
+mod several;
 
 use chrono::NaiveDate;
 use garde::Validate;
