@@ -29,6 +29,7 @@ mod m20261121_000040_portfolios;
 mod m20261121_000041_market;
 mod m20261121_000042_batch;
 mod m20261121_000043_definitions;
+mod m20261121_000044_figure_citations;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000041_market::Migration),
             Box::new(m20261121_000042_batch::Migration),
             Box::new(m20261121_000043_definitions::Migration),
+            Box::new(m20261121_000044_figure_citations::Migration),
         ]
     }
 

@@ -6,7 +6,7 @@ use futures::stream;
 use super::retrieve::Retrieved;
 use super::routing::{self, Started};
 use crate::error::{Error, Result};
-use crate::llm::extractive::{self, Recollection};
+use crate::llm::extractive::{self, Figure, Recollection};
 use crate::llm::{ChatDelta, ChatRequest, ModelError, Usage};
 use crate::state::AppState;
 
@@ -87,8 +87,10 @@ fn quoted(state: &AppState, question: &str, retrieved: &Retrieved) -> String {
         .iter()
         .map(|memory| Recollection { text: &memory.content, similarity: single(memory.similarity) })
         .collect();
-    let figures: Vec<&str> =
-        retrieved.figures.iter().flat_map(|known| &known.sentences).map(String::as_str).collect();
+    let figures: Vec<Figure<'_>> = retrieved
+        .numbered_figures()
+        .flat_map(|(number, told)| told.sentences.iter().map(move |text| Figure { text, number }))
+        .collect();
     extractive::answer(question, &passages, &memories, &figures, state.similarity_floor()).text
 }
 

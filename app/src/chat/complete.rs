@@ -11,11 +11,11 @@ use super::answer::{self, ANSWER_BYTES_MAX};
 use super::markers::{Marker, MarkerFilter};
 use super::question::Question;
 use super::routing::Route;
+use super::sources::Sources;
 use super::{citations, retrieve};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::Result;
-use crate::knowledge::Passage;
 use crate::llm::{ChatDelta, ChatStream, Cut, ToolCall, Usage};
 use crate::persona::Pair;
 use crate::state::AppState;
@@ -72,15 +72,16 @@ pub async fn complete(state: &AppState, user: &CurrentUser, question: Question) 
         account.answers(model);
     }
     let filter = question.filter(retrieved.passages.len());
-    let (passages, text, ready) = (retrieved.passages, String::new(), VecDeque::new());
-    let reading = Reading { stream: started.stream, filter, passages, text, ready, account, is_over: false };
+    let (text, ready) = (String::new(), VecDeque::new());
+    let sources = Sources::of(retrieved.passages, retrieved.figures);
+    let reading = Reading { stream: started.stream, filter, sources, text, ready, account, is_over: false };
     Ok(Answering(pieces(reading).boxed()))
 }
 
 struct Reading {
     stream: ChatStream,
     filter: MarkerFilter,
-    passages: Vec<Passage>,
+    sources: Sources,
     text: String,
     ready: VecDeque<Piece>,
     account: Unstored,
@@ -161,7 +162,7 @@ impl Reading {
         }
         self.text.push_str(&text);
         self.ready.push_back(Piece::Text(text));
-        let cited = markers.iter().filter_map(|marker| citations::cite(&self.text, *marker, &self.passages));
+        let cited = markers.iter().filter_map(|marker| citations::cite(&self.text, *marker, &self.sources));
         self.ready.extend(cited.map(Piece::Citation));
     }
 }

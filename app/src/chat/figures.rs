@@ -21,7 +21,7 @@ const NAMED: usize = 3;
 /// A portfolio in a few sentences.
 #[derive(Clone, Debug)]
 pub(super) struct Figures {
-    id: Uuid,
+    pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) as_of: NaiveDate,
     total_value: Decimal,
@@ -30,10 +30,10 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// For the `context` event.
-    pub(super) fn shown(&self) -> Value {
+    /// For the `context` event, with the number by which they are cited.
+    pub(super) fn shown(&self, index: usize) -> Value {
         let Self { id, name, as_of, total_value, currency, .. } = self;
-        json!({ "id": id, "name": name, "as_of": as_of, "total_value": Money(*total_value), "currency": currency })
+        json!({ "index": index, "id": id, "name": name, "as_of": as_of, "total_value": Money(*total_value), "currency": currency })
     }
 }
 
@@ -92,11 +92,9 @@ fn told(view: &View, holdings: Vec<Holding>) -> Figures {
     let moved: Vec<String> =
         movers(holdings, NAMED).iter().filter_map(|holding| named(holding, holding.day_pnl)).collect();
     if !moved.is_empty() {
-        sentences.push(format!(
-            "On {as_of} it moved by {}; what moved it most is {}.",
-            sum(day),
-            moved.join(", ")
-        ));
+        // In an order that a small model repeats without confusing the two.
+        let movers = moved.join(", ");
+        sentences.push(format!("It was moved most by {movers}: by {} in all on {as_of}.", sum(day)));
     }
     Figures {
         id: row.id.0,

@@ -1,12 +1,10 @@
 //! The end of a turn: what it came to is stored, and then sent.
 
-use std::collections::HashSet;
-
 use serde_json::json;
-use uuid::Uuid;
 
 use super::answer::Mode;
 use super::asked::{Asked, ledger};
+use super::citations::Gone;
 use super::ended::{self, Ended, Line};
 use super::ending::End;
 use super::events::{TurnLog, lease_lost};
@@ -37,7 +35,7 @@ pub(super) async fn finish(turn: &Turn, log: &mut TurnLog, mut draft: Draft, end
     let gone = store(turn, document, &draft.citations).await?;
     draft.call.iter_mut().for_each(Asked::is_settled);
     log.send(&turn.state.core, entries).await;
-    citations::forget(turn, gone).await.can_fail("the log keeps a deleted source's words for a day");
+    citations::forget(turn, gone).await.can_fail("the log keeps the words of what is deleted for a day");
     Ok(())
 }
 
@@ -74,12 +72,12 @@ fn document(
     ended.document()
 }
 
-/// Which of the cited sources were deleted since the question. Most answers
+/// Which of what is cited was deleted since the question. Most answers
 /// cite nothing, and are stored together with those that end at the same time.
-async fn store(turn: &Turn, ended: Document, cited: &[CitationView]) -> Result<HashSet<Uuid>> {
+async fn store(turn: &Turn, ended: Document, cited: &[CitationView]) -> Result<Gone> {
     if cited.is_empty() {
         let held = turn.state.endings.store(ended).await?;
-        return if held { Ok(HashSet::new()) } else { Err(lease_lost()) };
+        return if held { Ok(Gone::default()) } else { Err(lease_lost()) };
     }
     let tx = turn.state.core.begin().await?;
     if !ended::end_in(&tx, &ended).await? {

@@ -1,17 +1,17 @@
 //! Citation markers in a streamed answer.
 //!
-//! A model cites a passage as `[n]`. The filter passes text on as it comes and
+//! A model cites a source as `[n]`. The filter passes text on as it comes and
 //! holds back only what may still become a marker: a space, a bracket and up
-//! to four digits, six characters at most. A marker that names no passage is
+//! to four digits, six characters at most. A marker that names no source is
 //! removed before anyone sees it, together with the space before it, so that
 //! the stream and the stored text are the same and every `[n]` in them resolves.
 
 const DIGITS_MAX: usize = 4;
 
-/// A marker that names a passage.
+/// A marker that names a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marker {
-    /// Number of the passage, from 1.
+    /// Number of the source, from 1.
     pub(super) index: usize,
     /// First code point of the marker in the text that was passed on.
     pub(super) start: usize,
@@ -23,31 +23,36 @@ pub(super) struct Marker {
 #[derive(Debug)]
 pub(super) struct MarkerFilter {
     /// None: nothing is a marker.
-    passages: Option<usize>,
+    sources: Option<usize>,
     held: String,
     passed: usize,
 }
 
 impl MarkerFilter {
-    /// A filter that knows the markers `[1]` to `[passages]`.
-    pub(super) fn new(passages: usize) -> Self {
-        Self { passages: Some(passages), held: String::new(), passed: 0 }
+    /// A filter that knows the markers `[1]` to `[sources]`.
+    pub(super) fn new(sources: usize) -> Self {
+        Self { sources: Some(sources), held: String::new(), passed: 0 }
     }
 
     /// A filter that lets everything pass: an answer that can cite nothing has
     /// no markers, and what looks like one is the client's (`list[0]`).
     pub(super) fn open() -> Self {
-        Self { passages: None, held: String::new(), passed: 0 }
+        Self { sources: None, held: String::new(), passed: 0 }
     }
 
-    /// There are more passages now.
-    pub(super) fn know(&mut self, passages: usize) {
-        self.passages = self.passages.map(|_| passages);
+    /// There are more sources now.
+    pub(super) fn know(&mut self, sources: usize) {
+        self.sources = self.sources.map(|_| sources);
+    }
+
+    /// Code points that were passed on.
+    pub(super) fn passed(&self) -> usize {
+        self.passed
     }
 
     /// Takes more text; returns what can be sent now and the markers in it.
     pub(super) fn push(&mut self, text: &str) -> (String, Vec<Marker>) {
-        if self.passages.is_none() {
+        if self.sources.is_none() {
             return (text.to_owned(), Vec::new());
         }
         let mut out = String::with_capacity(text.len() + self.held.len());
@@ -96,7 +101,7 @@ impl MarkerFilter {
 
     fn close(&mut self, out: &mut String, markers: &mut Vec<Marker>) {
         let index = self.digits().and_then(|digits| digits.parse().ok()).unwrap_or(0);
-        if (1..=self.passages.unwrap_or(0)).contains(&index) {
+        if (1..=self.sources.unwrap_or(0)).contains(&index) {
             self.held.push(']');
             let spaces = usize::from(self.held.starts_with(' '));
             let start = self.passed + spaces;
@@ -119,10 +124,10 @@ mod tests {
     use super::*;
 
     /// Pushes the text cut into pieces of every size; the result may not depend on it.
-    fn check(passages: usize, text: &str, expected: &str, indices: &[usize]) {
+    fn check(sources: usize, text: &str, expected: &str, indices: &[usize]) {
         let characters: Vec<char> = text.chars().collect();
         for size in 1..=characters.len().max(1) {
-            let mut filter = MarkerFilter::new(passages);
+            let mut filter = MarkerFilter::new(sources);
             let mut out = String::new();
             let mut markers = Vec::new();
             for piece in characters.chunks(size) {
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn without_passages_no_marker_survives() {
+    fn without_sources_no_marker_survives() {
         check(0, "So it is [1], [0] and [0001].", "So it is, and.", &[]);
     }
 

@@ -6,10 +6,12 @@
 //! awaited. Clients follow its log; one that leaves loses nothing.
 
 mod abandoned;
+mod amounts;
 mod answer;
 mod approval;
 mod aside;
 mod asked;
+mod attribution;
 mod begin;
 pub mod brought;
 mod budget;
@@ -28,6 +30,7 @@ mod lease;
 mod markers;
 pub mod models;
 mod path;
+mod pieces;
 mod place;
 mod prompt;
 mod queries;
@@ -38,6 +41,7 @@ mod retrieve;
 mod rounds;
 mod routing;
 mod signals;
+mod sources;
 mod stop;
 pub mod stream;
 pub mod summary;

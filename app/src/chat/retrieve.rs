@@ -33,6 +33,11 @@ impl Retrieved {
         self.passages.is_empty() && self.memories.is_empty()
     }
 
+    /// The figures with the numbers by which they are cited: behind the passages.
+    pub(super) fn numbered_figures(&self) -> impl Iterator<Item = (usize, &Figures)> {
+        (self.passages.len() + 1..).zip(&self.figures)
+    }
+
     /// Says what the answer rests on, for which pair, and what is missing.
     /// `prompt_tokens` is about what the model is asked with, if one is: should this
     /// process die, the ledger knows it from here.
@@ -59,7 +64,8 @@ impl Retrieved {
             .collect();
         let mut context = json!({ "documents": documents, "memories": memories });
         if !self.figures.is_empty() {
-            context["portfolios"] = self.figures.iter().map(Figures::shown).collect();
+            context["portfolios"] =
+                self.numbered_figures().map(|(number, told)| told.shown(number)).collect();
         }
         if let Some(id) = pair.character_id {
             context["character_id"] = json!(id);

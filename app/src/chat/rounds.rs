@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 
 use super::answer::{self, ANSWER_BYTES_MAX};
 use super::approval::{self, REQUIRED, Waiting};
+use super::attribution::Attribution;
 use super::brought;
 use super::events::{TurnLog, lease_lost};
-use super::markers::MarkerFilter;
+use super::markers::{Marker, MarkerFilter};
+use super::sources::Sources;
 use super::turn::{Draft, Turn};
 use crate::auth::Grants;
 use crate::error::{Error, Result};
-use crate::knowledge::Passage;
 use crate::llm::{ChatDelta, ChatMessage, ChatRequest, ChatStream, Cut, ModelError, ToolCall};
 use crate::tools::{self, Caller, ExternalTools, InTurn, Report, Verdict};
 
@@ -29,9 +30,11 @@ pub(super) struct Rounds<'a> {
     turn: &'a Turn,
     request: ChatRequest,
     caller: Caller,
-    /// Passages that can be cited, by number from 1.
-    passages: Vec<Passage>,
+    /// What can be cited.
+    sources: Sources,
     filter: MarkerFilter,
+    /// None: there are no figures.
+    attribution: Option<Attribution>,
     /// Characters that results may still have.
     characters_left: usize,
     records: Vec<Value>,
@@ -49,11 +52,11 @@ struct Said {
 }
 
 impl<'a> Rounds<'a> {
-    /// An answer to `request`, in which `passages` are numbered from 1.
+    /// An answer to `request`, in which these are the sources.
     pub(super) fn new(
         turn: &'a Turn,
         request: ChatRequest,
-        passages: Vec<Passage>,
+        sources: Sources,
         has_foreign_text: bool,
         external: ExternalTools,
     ) -> Self {
@@ -72,15 +75,16 @@ impl<'a> Rounds<'a> {
             }),
         };
         let filter = match &turn.brought {
-            Some(brought) => brought.question.filter(passages.len()),
-            None => MarkerFilter::new(passages.len()),
+            Some(brought) => brought.question.filter(sources.len()),
+            None => MarkerFilter::new(sources.len()),
         };
         let characters_left = turn.state.settings.tools.turn_characters;
         Self {
             turn,
             request,
             caller,
-            passages,
+            attribution: sources.has_figures().then(Attribution::default),
+            sources,
             filter,
             characters_left,
             records: Vec::new(),
@@ -175,13 +179,26 @@ impl<'a> Rounds<'a> {
 
     fn add(&mut self, log: &mut TurnLog, draft: &mut Draft, text: &str) {
         let (text, markers) = self.filter.push(text);
-        draft.add(self.turn, log, &text, &markers, &self.passages);
+        self.attribute(log, draft, text, markers);
+    }
+
+    /// Text that has passed the filter, with markers for figures that have none.
+    fn attribute(&mut self, log: &mut TurnLog, draft: &mut Draft, text: String, markers: Vec<Marker>) {
+        let (text, markers) = match &mut self.attribution {
+            Some(attribution) => attribution.push(&text, &markers, &|said| self.sources.holding(said)),
+            None => (text, markers),
+        };
+        draft.add(self.turn, log, &text, &markers, &self.sources);
     }
 
     /// What the filter held back goes out.
     fn release(&mut self, log: &mut TurnLog, draft: &mut Draft) {
         let text = self.filter.finish();
-        draft.add(self.turn, log, &text, &[], &self.passages);
+        self.attribute(log, draft, text, Vec::new());
+        if let Some(attribution) = &mut self.attribution {
+            let (text, markers) = attribution.finish(&|said| self.sources.holding(said));
+            draft.add(self.turn, log, &text, &markers, &self.sources);
+        }
     }
 
     /// Runs the calls of a round and puts them with their results into the request.
@@ -203,7 +220,10 @@ impl<'a> Rounds<'a> {
         for report in reports {
             self.take(log, report);
         }
-        self.filter.know(self.passages.len());
+        self.filter.know(self.sources.len());
+        if self.attribution.is_none() && self.sources.has_figures() {
+            self.attribution = Some(Attribution::after(self.filter.passed()));
+        }
         if let Some(turn) = &mut self.caller.turn {
             turn.has_foreign_text = true;
         }
@@ -224,8 +244,7 @@ impl<'a> Rounds<'a> {
     }
 
     fn take(&mut self, log: &mut TurnLog, mut report: Report) {
-        let passages = &mut self.passages;
-        report.number(|found| number_of(passages, found));
+        self.sources.take(&mut report);
         log.event(
             "tool_result",
             json!({
@@ -267,13 +286,4 @@ impl<'a> Rounds<'a> {
         let stored = self.turn.state.core.execute_raw(statement).await?.rows_affected();
         if stored == 0 { Err(lease_lost()) } else { Ok(()) }
     }
-}
-
-/// The number of a passage; one that is new gets the next.
-fn number_of(passages: &mut Vec<Passage>, found: &Passage) -> usize {
-    if let Some(at) = passages.iter().position(|known| known.document_id == found.document_id) {
-        return at + 1;
-    }
-    passages.push(found.clone());
-    passages.len()
 }

@@ -22,12 +22,12 @@ use super::prompt::Built;
 use super::retrieve::{self, Asked};
 use super::rounds::Rounds;
 use super::routing::Route;
+use super::sources::Sources;
 use super::stop::unless_stopped;
 use super::{citations, figures, lease, prompt, summary};
 use crate::auth::CurrentUser;
 use crate::conversation::CitationView;
 use crate::error::{CanFail, Error, Result};
-use crate::knowledge::Passage;
 use crate::llm::Usage;
 use crate::memory::Said;
 use crate::persona::Cast;
@@ -167,7 +167,8 @@ async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft
         tokio::join!(log.flush(), answer::start(state, request.clone(), &turn.question, &retrieved, fact));
     sent?;
     let stream = stream?.announced(log, draft.call.as_mut());
-    Rounds::new(turn, request, retrieved.passages, has_foreign_text, external).run(log, draft, stream).await
+    let sources = Sources::of(retrieved.passages, retrieved.figures);
+    Rounds::new(turn, request, sources, has_foreign_text, external).run(log, draft, stream).await
 }
 
 /// Tools of external servers; a client of another API brings its own.
@@ -209,7 +210,7 @@ impl Draft {
         log: &mut TurnLog,
         text: &str,
         markers: &[Marker],
-        passages: &[Passage],
+        sources: &Sources,
     ) {
         if text.is_empty() {
             return;
@@ -221,7 +222,7 @@ impl Draft {
         self.text.push_str(text);
         log.text(text);
         for marker in markers {
-            if let Some(citation) = citations::cite(&self.text, *marker, passages) {
+            if let Some(citation) = citations::cite(&self.text, *marker, sources) {
                 log.event("citation", json!(citation));
                 self.citations.push(citation);
             }

@@ -47,7 +47,7 @@ impl Ask {
     }
 }
 
-/// Cited passages, in the order of their numbers.
+/// What is cited, in the order of the numbers.
 #[derive(Debug, Default)]
 struct Sources(std::collections::BTreeMap<i64, (String, String)>);
 
@@ -58,7 +58,8 @@ fn show(event: &Entry, sources: &mut Sources) -> Result<()> {
         "citation" => {
             let number = event.data["index"].as_i64().unwrap_or_default();
             let page = event.data["page"].as_i64().map(|page| format!(", page {page}")).unwrap_or_default();
-            sources.0.entry(number).or_insert_with(|| (text("title") + &page, text("quote")));
+            let day = event.data["as_of"].as_str().map(|day| format!(", {day}")).unwrap_or_default();
+            sources.0.entry(number).or_insert_with(|| (text("title") + &page + &day, text("quote")));
             Ok(())
         }
         "done" => {

@@ -1,7 +1,7 @@
 //! What the streams' logs hold of things that are deleted. They are kept for a
-//! day, and so would be the words of a source or a memory.
+//! day, and so would be the words of a source or a memory, and the figures of a portfolio.
 
-use entity::ids::{MemoryId, SourceId, UserId};
+use entity::ids::{MemoryId, PortfolioId, SourceId, UserId};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 use uuid::Uuid;
 
@@ -34,6 +34,26 @@ pub async fn forget_source(core: &CoreTx, user: Option<UserId>, id: SourceId) ->
     );
     for sql in [cited, found] {
         run(core, sql, id.to_string().into(), user).await?;
+    }
+    Ok(())
+}
+
+/// Takes a portfolio's name and figures out of the logs of its owner's answers.
+pub(super) async fn forget_portfolio(core: &CoreTx, user: UserId, id: PortfolioId) -> Result<()> {
+    let cited = format!(
+        "UPDATE message_events e SET data = e.data || '{{\"title\": \"\", \"quote\": \"\", \"deleted\": true}}'
+          WHERE e.event = 'citation' AND e.data ->> 'portfolio_id' = $1 AND {LOGS}"
+    );
+    let told = format!(
+        "UPDATE message_events e
+            SET data = jsonb_set(e.data, '{{portfolios}}',
+                (SELECT jsonb_agg(CASE WHEN p ->> 'id' = $1 THEN p || '{{\"name\": \"\", \"total_value\": null}}' ELSE p END ORDER BY n)
+                   FROM jsonb_array_elements(e.data -> 'portfolios') WITH ORDINALITY AS portfolio(p, n)))
+          WHERE e.event = 'context' AND e.data -> 'portfolios' @> jsonb_build_array(jsonb_build_object('id', $1::text))
+            AND {LOGS}"
+    );
+    for sql in [cited, told] {
+        run(core, sql, id.to_string().into(), Some(user)).await?;
     }
     Ok(())
 }

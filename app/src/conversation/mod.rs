@@ -5,6 +5,7 @@
 //! somebody else does not exist.
 
 mod delete;
+mod figures;
 pub mod http;
 mod logs;
 mod metadata;
@@ -19,6 +20,7 @@ mod write;
 pub use delete::{
     CONVERSATION_DELETED, ON_CONVERSATION_DELETED, delete, finish_deletions, is_gone, messages_of,
 };
+pub use figures::{forget_portfolio, living_portfolios};
 pub use logs::{SOURCE, forget_bound, forget_memories, forget_memory, forget_source};
 pub use queries::{find_owned, find_owned_message, message_view};
 pub use view::{CitationView, ConversationView, ListedMessage, MemoryUsed, MessageView};

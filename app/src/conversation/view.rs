@@ -1,8 +1,11 @@
 //! The shapes clients see, here and in the chat's answers.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use entity::core::citation::CitationKind;
 use entity::core::message::{Role, Status};
 use entity::core::{citation, conversation, message};
+use entity::ids::{CitationId, DocumentId, MessageId, PortfolioId, SourceId};
+use sea_orm::ActiveValue::Set;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -83,16 +86,37 @@ pub struct ListedMessage {
     pub siblings: Vec<Uuid>,
 }
 
-/// A marker `[index]` in an answer, and what it points to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A marker `[index]` in an answer, and what it points to: a passage of a source (`document_id`,
+/// `source_id`, `page`), or figures (`portfolio_id`, `tool`, `tool_call_id`, `as_of`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CitationView {
+    /// `passage` or `figures`.
+    #[serde(default)]
+    #[schema(value_type = String, required)]
+    pub kind: CitationKind,
     /// The number in the marker.
     pub index: i32,
-    /// The cited passage.
-    pub document_id: Uuid,
-    /// Its source.
-    pub source_id: Uuid,
-    /// The source's title; empty once the source is deleted.
+    /// The cited passage; null of figures.
+    #[serde(default)]
+    #[schema(required)]
+    pub document_id: Option<Uuid>,
+    /// Its source; null of figures.
+    #[serde(default)]
+    #[schema(required)]
+    pub source_id: Option<Uuid>,
+    /// The portfolio whose figures they are; absent where they are prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portfolio_id: Option<Uuid>,
+    /// The tool that told the figures; absent where the prompt did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The id of its call, as in `tool_calls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+    /// The day of the figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<NaiveDate>,
+    /// The source's title, or the portfolio's name; empty once it is deleted.
     pub title: String,
     /// The page of the source on which the passage begins, from 1; for files with pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,9 +125,9 @@ pub struct CitationView {
     pub start: i32,
     /// One past its last code point.
     pub end: i32,
-    /// The supporting sentence; empty once the source is deleted.
+    /// The supporting sentence, or the values that the statement gives; empty once the source or portfolio is deleted.
     pub quote: String,
-    /// Whether the source is gone.
+    /// Whether the source or portfolio is gone.
     pub deleted: bool,
 }
 
@@ -161,9 +185,14 @@ impl From<conversation::Model> for ConversationView {
 impl From<citation::Model> for CitationView {
     fn from(row: citation::Model) -> Self {
         Self {
+            kind: row.kind,
             index: row.index,
-            document_id: row.document_id.0,
-            source_id: row.source_id.0,
+            document_id: row.document_id.map(Uuid::from),
+            source_id: row.source_id.map(Uuid::from),
+            portfolio_id: row.portfolio_id.map(Uuid::from),
+            tool: row.tool,
+            tool_call_id: row.tool_call_id,
+            as_of: row.as_of,
             title: row.title,
             page: row.page,
             start: row.span_start,
@@ -171,6 +200,39 @@ impl From<citation::Model> for CitationView {
             quote: row.quote,
             deleted: row.deleted,
         }
+    }
+}
+
+impl CitationView {
+    /// As a row of an answer.
+    pub fn row(&self, id: CitationId, message_id: MessageId, ordinal: i32) -> citation::ActiveModel {
+        citation::ActiveModel {
+            id: Set(id),
+            message_id: Set(message_id),
+            ordinal: Set(ordinal),
+            index: Set(self.index),
+            kind: Set(self.kind),
+            document_id: Set(self.document_id.map(DocumentId)),
+            source_id: Set(self.source_id.map(SourceId)),
+            portfolio_id: Set(self.portfolio_id.map(PortfolioId)),
+            tool: Set(self.tool.clone()),
+            tool_call_id: Set(self.tool_call_id.clone()),
+            as_of: Set(self.as_of),
+            title: Set(self.title.clone()),
+            quote: Set(self.quote.clone()),
+            page: Set(self.page),
+            span_start: Set(self.start),
+            span_end: Set(self.end),
+            deleted: Set(self.deleted),
+            ..Default::default()
+        }
+    }
+
+    /// It points to something that is gone, and says none of its words.
+    pub fn forget(&mut self) {
+        self.title.clear();
+        self.quote.clear();
+        self.deleted = true;
     }
 }
 

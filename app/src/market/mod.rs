@@ -10,6 +10,7 @@
 
 mod calendar;
 pub mod companies;
+pub mod factors;
 mod fetch;
 pub mod history;
 pub mod http;

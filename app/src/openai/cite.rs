@@ -1,4 +1,6 @@
 //! Citations as OpenAI's clients show sources: where in the text, and of what.
+//! They are of passages: an answer of `/v1` is told no portfolio's figures, as its
+//! tools are the client's own.
 
 use serde_json::{Value, json};
 

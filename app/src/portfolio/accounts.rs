@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{changed, day, find_owned, lock_owned};
 use crate::auth::Change;
 use crate::config::Portfolio as Limits;
+use crate::conversation;
 use crate::db::{CoreConn, CoreDb, CoreTx};
 use crate::error::{Error, Result};
 use crate::idempotency::{self, Attempt};
@@ -187,7 +188,8 @@ pub(super) async fn change(core: &CoreDb, user: UserId, id: PortfolioId, edit: E
     Ok(written)
 }
 
-/// Deletes a portfolio of the user's: it is seen no more, and its account's name is free.
+/// Deletes a portfolio of the user's: it is seen no more, its account's name is free, and answers
+/// quote its figures no longer.
 pub(super) async fn delete(core: &CoreDb, user: UserId, id: PortfolioId) -> Result<()> {
     let tx = core.begin().await?;
     lock_owned(&tx, user, id).await?;
@@ -197,6 +199,7 @@ pub(super) async fn delete(core: &CoreDb, user: UserId, id: PortfolioId) -> Resu
         .filter(Column::Id.eq(id))
         .exec(&tx)
         .await?;
+    conversation::forget_portfolio(&tx, user, id).await?;
     idempotency::forget(&tx, user, id.0).await?;
     tx.commit().await
 }

@@ -15,6 +15,7 @@
 //! A program with an API key, behind `/mcp`, has no turn: it calls the same
 //! registry, within its scopes, with [its own](program) `remember` and `forget`.
 
+mod cut;
 pub mod external;
 mod forget;
 mod portfolio;
@@ -35,13 +36,13 @@ pub use external::ExternalTools;
 pub use forget::{Forget, forget_confirmed};
 pub use portfolio::{
     GetAnalyticsOverview, GetCompanyProfile, GetConcentrationMetrics, GetCurrentQuotes, GetDailyMovers,
-    GetPortfolioComplete, GetPortfolioDataQuality, GetPricesHistorical, GetSectorExposure,
-    ListUserPortfolios,
+    GetFactorEtfPrices, GetPortfolioComplete, GetPortfolioDataQuality, GetPositionTags, GetPricesHistorical,
+    GetSectorExposure, GetTargetPrices, ListUserPortfolios,
 };
 pub use recall::Recall;
 pub use registry::{CALLS_MAX, Offer, Verdicts, declared, needs_approval, offered, run};
 pub use remember::Remember;
-pub use report::{Report, ToolError, Verdict, is_shown_whole, shown_arguments};
+pub use report::{FiguresOf, Report, ToolError, Verdict, is_shown_whole, shown_arguments};
 pub use search_conversations::SearchConversations;
 pub use search_knowledge::SearchKnowledge;
 pub use web_search::WebSearch;

@@ -15,9 +15,9 @@ use super::external::{self, ExternalTool};
 use super::report::Found;
 use super::{
     Caller, ExternalTools, Forget, GetAnalyticsOverview, GetCompanyProfile, GetConcentrationMetrics,
-    GetCurrentQuotes, GetDailyMovers, GetPortfolioComplete, GetPortfolioDataQuality, GetPricesHistorical,
-    GetSectorExposure, ListUserPortfolios, Recall, Remember, Report, SearchConversations, SearchKnowledge,
-    ToolError, Verdict, WebSearch, program,
+    GetCurrentQuotes, GetDailyMovers, GetFactorEtfPrices, GetPortfolioComplete, GetPortfolioDataQuality,
+    GetPositionTags, GetPricesHistorical, GetSectorExposure, GetTargetPrices, ListUserPortfolios, Recall,
+    Remember, Report, SearchConversations, SearchKnowledge, ToolError, Verdict, WebSearch, program,
 };
 use crate::config::Settings;
 use crate::llm::{ToolCall, ToolSpec};
@@ -89,7 +89,7 @@ const fn entry<T: Tool>() -> Entry {
 }
 
 /// What the model of a turn may call.
-static OF_A_TURN: [Entry; 16] = [
+static OF_A_TURN: [Entry; 19] = [
     entry::<SearchKnowledge>(),
     entry::<Recall>(),
     entry::<Remember>(),
@@ -103,13 +103,16 @@ static OF_A_TURN: [Entry; 16] = [
     entry::<GetSectorExposure>(),
     entry::<GetConcentrationMetrics>(),
     entry::<GetPortfolioDataQuality>(),
+    entry::<GetTargetPrices>(),
+    entry::<GetPositionTags>(),
     entry::<GetCurrentQuotes>(),
     entry::<GetPricesHistorical>(),
     entry::<GetCompanyProfile>(),
+    entry::<GetFactorEtfPrices>(),
 ];
 
 /// What a program may call.
-static OF_A_PROGRAM: [Entry; 16] = [
+static OF_A_PROGRAM: [Entry; 19] = [
     entry::<SearchKnowledge>(),
     entry::<Recall>(),
     entry::<program::Remember>(),
@@ -123,9 +126,12 @@ static OF_A_PROGRAM: [Entry; 16] = [
     entry::<GetSectorExposure>(),
     entry::<GetConcentrationMetrics>(),
     entry::<GetPortfolioDataQuality>(),
+    entry::<GetTargetPrices>(),
+    entry::<GetPositionTags>(),
     entry::<GetCurrentQuotes>(),
     entry::<GetPricesHistorical>(),
     entry::<GetCompanyProfile>(),
+    entry::<GetFactorEtfPrices>(),
 ];
 
 /// The tools there are for a caller, now: offered at all, and within its scopes.
@@ -227,6 +233,7 @@ async fn run_one(caller: Caller, call: ToolCall, place: usize, approval: Option<
         arguments: shown,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         truncated: false,
+        number: None,
         approval,
         outcome,
     }

@@ -1,15 +1,14 @@
 //! What came of a call: for the model, for the user, and for the record.
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use super::cut::{MARK, characters, fit};
 use crate::error::Error;
 use crate::knowledge::Passage;
 use crate::llm::ToolCall;
 
-/// Stands where something was cut off.
-const MARK: &str = " [truncated]";
-/// Room for the word that items fell out.
-const OMITTED_CHARACTERS: usize = 50;
 /// Characters of an error.
 const MESSAGE_CHARACTERS: usize = 500;
 /// Characters of the arguments that are told back.
@@ -22,12 +21,26 @@ pub(super) struct Found {
     pub(super) data: Value,
     /// The passages behind the items, in their order; they can be cited.
     pub(super) passages: Vec<Passage>,
+    /// What the figures are of, which can be cited: one, of all of them; several, of
+    /// the items, in their order.
+    pub(super) figures: Vec<FiguresOf>,
     /// The arguments as they were applied.
     pub(super) applied: Value,
     /// Kept with the answer: ids, none of the words, which go when their source goes.
     pub(super) record: Value,
     /// Told to the user at once, by the server.
     pub(super) notice: Option<Value>,
+}
+
+/// What figures are of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FiguresOf {
+    /// The user's portfolio; none: they are prices.
+    pub portfolio_id: Option<Uuid>,
+    /// What they are shown under.
+    pub title: String,
+    /// Their day.
+    pub as_of: Option<NaiveDate>,
 }
 
 /// Why a call has no result.
@@ -75,6 +88,8 @@ pub struct Report {
     pub duration_ms: u64,
     /// Something was cut off.
     pub truncated: bool,
+    /// By which the result is cited as a whole.
+    pub number: Option<usize>,
     /// What the user said of it, if it had to be approved.
     pub approval: Option<Verdict>,
     pub(super) outcome: Result<Found, ToolError>,
@@ -106,6 +121,28 @@ impl Report {
         }
     }
 
+    /// Gives the figures that were found the numbers by which they are cited, with
+    /// what the model reads of them.
+    pub fn number_figures(&mut self, mut number_of: impl FnMut(&FiguresOf, &Value) -> usize) {
+        let Ok(Found { data, figures, record, .. }) = &mut self.outcome else { return };
+        if let [only] = figures.as_slice() {
+            let number = number_of(only, data);
+            record["number"] = json!(number);
+            self.number = Some(number);
+            return;
+        }
+        let Some(items) = data.get_mut("items").and_then(Value::as_array_mut) else { return };
+        let records = record.get_mut("items").and_then(Value::as_array_mut);
+        let mut records = records.into_iter().flatten();
+        for (item, of) in items.iter_mut().zip(figures.iter()) {
+            let number = number_of(of, item);
+            item["number"] = json!(number);
+            if let Some(record) = records.next() {
+                record["number"] = json!(number);
+            }
+        }
+    }
+
     /// The call's result as the model reads it.
     pub fn envelope(&self) -> String {
         let Self { arguments, duration_ms, truncated, .. } = self;
@@ -114,13 +151,16 @@ impl Report {
         let error =
             self.outcome.as_ref().err().map(|error| json!({ "type": error.kind, "message": error.message }));
         let data = self.outcome.as_ref().ok().map(|found| &found.data);
-        let meta = json!({
+        let mut meta = json!({
             "tool": self.name,
             "requested": requested,
             "applied": applied,
             "truncated": truncated,
             "duration_ms": duration_ms,
         });
+        if let Some(number) = self.number {
+            meta["number"] = json!(number);
+        }
         json!({ "meta": meta, "data": data, "error": error }).to_string()
     }
 
@@ -216,83 +256,4 @@ fn shown(arguments: &Value) -> Value {
     }
     let text: String = text.replace("\\u0000", "").chars().take(REQUESTED_CHARACTERS).collect();
     Value::String(text + MARK)
-}
-
-/// Long texts are cut first, then the last items fall out; true if anything did.
-fn fit(found: &mut Found, limit: usize) -> bool {
-    if characters(&found.data) <= limit {
-        return false;
-    }
-    shorten(&mut found.data, (limit / 4).max(100));
-    let limit = limit.saturating_sub(OMITTED_CHARACTERS);
-    let mut omitted = 0;
-    while characters(&found.data) > limit {
-        match found.data.get_mut("items").and_then(Value::as_array_mut) {
-            Some(items) if !items.is_empty() => {
-                items.pop();
-                omitted += 1;
-                found.passages.truncate(items.len());
-            }
-            _ => {
-                let text: String = found.data.to_string().chars().take(limit).collect();
-                found.data = Value::String(text + MARK);
-                found.passages.clear();
-                break;
-            }
-        }
-    }
-    if omitted > 0 && found.data.is_object() {
-        found.data["omitted"] = json!(format!("{omitted} items{MARK}"));
-    }
-    if let Some(records) = found.record.get_mut("items").and_then(Value::as_array_mut) {
-        let kept = found.data.get("items").and_then(Value::as_array).map_or(0, Vec::len);
-        records.truncate(kept);
-    }
-    true
-}
-
-fn shorten(value: &mut Value, limit: usize) {
-    match value {
-        Value::String(text) => {
-            if let Some((at, _)) = text.char_indices().nth(limit) {
-                text.truncate(at);
-                text.push_str(MARK);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| shorten(item, limit)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| shorten(field, limit)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn characters(value: &Value) -> usize {
-    value.to_string().chars().count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(items: &[Value]) -> Found {
-        Found { record: json!({ "items": items }), data: json!({ "items": items }), ..Found::default() }
-    }
-
-    #[test]
-    fn results_are_cut_to_their_limit_and_marked() {
-        let mut short = found(&[json!({ "content": "short" })]);
-        assert!(!fit(&mut short, 500));
-        let mut long = found(&[json!({ "content": "x".repeat(5000) })]);
-        assert!(fit(&mut long, 500));
-        assert!(long.data["items"][0]["content"].as_str().unwrap().ends_with(MARK));
-        let mut many =
-            found(&(0..100).map(|n| json!({ "n": n, "content": "x".repeat(50) })).collect::<Vec<_>>());
-        assert!(fit(&mut many, 500));
-        assert!(characters(&many.data) <= 500);
-        assert!(many.data["omitted"].as_str().unwrap().ends_with(MARK));
-        assert_eq!(many.data["items"][0]["n"], 0);
-        assert_eq!(
-            many.data["items"].as_array().unwrap().len(),
-            many.record["items"].as_array().unwrap().len()
-        );
-    }
 }

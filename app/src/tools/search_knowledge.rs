@@ -66,7 +66,7 @@ impl Tool for SearchKnowledge {
             passages,
             applied,
             record: json!({ "items": record }),
-            notice: None,
+            ..Found::default()
         })
     }
 }

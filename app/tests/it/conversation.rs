@@ -139,7 +139,7 @@ async fn messages_are_listed_in_order_with_their_citations() {
     assert_eq!(items[1]["usage"], json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}));
     assert!(items[1]["completed_at"].is_string() && items[1]["created_at"].is_string());
     let cited = |index: i32, ordinal: i32| {
-        json!({"index": index, "document_id": document, "source_id": source, "title": "A source",
+        json!({"kind": "passage", "index": index, "document_id": document, "source_id": source, "title": "A source",
                "start": ordinal, "end": ordinal + 3, "quote": "A sentence.", "deleted": false})
     };
     assert_eq!(items[1]["citations"], json!([cited(2, 0), cited(1, 1)]));
@@ -296,8 +296,8 @@ async fn cite(app: &TestApp, message: MessageId, ordinal: i32, index: i32, docum
         message_id: Set(message),
         ordinal: Set(ordinal),
         index: Set(index),
-        document_id: Set(document.into()),
-        source_id: Set(source.into()),
+        document_id: Set(Some(document.into())),
+        source_id: Set(Some(source.into())),
         title: Set("A source".to_owned()),
         quote: Set("A sentence.".to_owned()),
         span_start: Set(ordinal),

@@ -12,6 +12,7 @@ use crate::chat::{eventually, learn};
 use crate::support::TestApp;
 use crate::support::response::{SseEvent, joined};
 use crate::support::user::TestUser;
+use crate::views::book;
 
 const DOCUMENT: (&str, &str) = (
     "Fees of the Kestrel fund",
@@ -19,8 +20,8 @@ const DOCUMENT: (&str, &str) = (
 );
 const QUESTION: &str = "What management fee does the Kestrel fund charge a year?";
 
-/// An application whose language model is the real server, and a user who has the document.
-async fn kestrel(tools: bool) -> (TestApp, TestUser) {
+/// An application whose language model is the real server.
+async fn application(tools: bool) -> TestApp {
     let url =
         std::env::var("TANDEM_REAL_MODEL_URL").expect("TANDEM_REAL_MODEL_URL: see scripts/real_model.sh");
     // On a busy machine it reads forty tokens a second.
@@ -31,7 +32,12 @@ async fn kestrel(tools: bool) -> (TestApp, TestUser) {
     if !tools {
         options = options.env("TANDEM__TOOLS__ROUNDS", 0);
     }
-    let app = options.start().await;
+    options.start().await
+}
+
+/// The same, and a user who has the document.
+async fn kestrel(tools: bool) -> (TestApp, TestUser) {
+    let app = application(tools).await;
     let user = app.user().await;
     learn(&app, &user, &[DOCUMENT]).await;
     (app, user)
@@ -67,6 +73,34 @@ async fn a_real_model_answers_over_a_document_whole_and_streamed() {
     for citation in stored["items"][1]["citations"].as_array().unwrap() {
         assert_eq!(citation["title"], DOCUMENT.0, "what it cites is what it was given");
     }
+}
+
+/// It is told the figures in the prompt. That it cites them itself is not expected of a
+/// model this small: what it gives to the cent is cited for it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the server of scripts/real_model.sh"]
+async fn a_real_model_says_what_a_portfolio_is_worth_and_what_moved_it() {
+    let app = application(false).await;
+    let user = app.user().await;
+    let id = book(&app, &user).await;
+    let conversation = user.conversation().await;
+    let events = user.stream(&conversation, "What is my portfolio worth, and what moved it?").await;
+    let told = user.get(&format!("/chat/conversations/{conversation}/messages")).await.expect(200);
+    let answer = &told["items"][1];
+    println!("{answer}");
+    let text = answer["content"].as_str().unwrap();
+    assert_eq!(joined(&events), text);
+    let complete = user.get(&format!("/data/portfolio/{id}/complete")).await.expect(200);
+    let value = format!("{:.2}", complete["portfolio"]["total_value"].as_f64().unwrap());
+    assert!(text.replace(',', "").contains(&value), "{value} is not in: {text}");
+    assert!(text.contains("MSFT"), "the largest mover is not in: {text}");
+    let citations = answer["citations"].as_array().unwrap();
+    assert_eq!(text.matches('[').count(), citations.len(), "{text}");
+    for citation in citations {
+        assert_eq!((&citation["kind"], &citation["portfolio_id"]), (&json!("figures"), &json!(id)));
+    }
+    let is_of_value = |citation: &&Value| citation["quote"].as_str().unwrap().contains(&value);
+    assert!(citations.iter().any(|citation| is_of_value(&citation)), "the value is not cited: {answer}");
 }
 
 /// The server answers one at a time: what was cancelled here has ended there.

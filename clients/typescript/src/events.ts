@@ -2,24 +2,48 @@
 export interface TurnEvents {
   message_created: { user_message_id: string; assistant_message_id: string; conversation_id: string };
   start: { mode: "model" | "extractive"; model: string };
-  context: { documents: Record<string, unknown>[]; memories: Record<string, unknown>[] };
+  context: {
+    documents: Record<string, unknown>[];
+    memories: Record<string, unknown>[];
+    portfolios?: Record<string, unknown>[];
+  };
   token: { delta: string };
   tool_call: { id: string; name: string; arguments: unknown };
   tool_result: { id: string; name: string; ok: boolean; duration_ms: number; truncated: boolean };
-  citation: {
-    index: number;
-    document_id: string;
-    source_id: string;
-    title: string;
-    page?: number;
-    start: number;
-    end: number;
-    quote: string;
-    deleted: boolean;
-  };
+  citation: PassageCited | FiguresCited;
   info: { code: string; [more: string]: unknown };
   error: { code: string; detail?: string; retryable?: boolean };
   done: { content: string; usage: Record<string, number> | null; latency_ms: number | null; cancelled?: boolean };
+}
+
+interface Cited {
+  /** The number in the marker. */
+  index: number;
+  title: string;
+  /** Where the marker stands, in Unicode code points. */
+  start: number;
+  end: number;
+  quote: string;
+  deleted: boolean;
+}
+
+/** A marker that points to a passage of a source. */
+export interface PassageCited extends Cited {
+  kind: "passage";
+  document_id: string;
+  source_id: string;
+  page?: number;
+}
+
+/** A marker that points to figures: a portfolio's, or prices, which have no portfolio. Without a tool the prompt told them. */
+export interface FiguresCited extends Cited {
+  kind: "figures";
+  document_id: null;
+  source_id: null;
+  portfolio_id?: string;
+  tool?: string;
+  tool_call_id?: string;
+  as_of?: string;
 }
 
 /** One event of an answer. Its number is what one goes on after. */

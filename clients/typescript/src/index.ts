@@ -4,7 +4,7 @@
  */
 export { Tandem, type Options } from "./client.js";
 export { TandemError, type Problem } from "./error.js";
-export type { TurnEvent, TurnEvents } from "./events.js";
+export type { FiguresCited, PassageCited, TurnEvent, TurnEvents } from "./events.js";
 export { Portfolio, type ImportOptions } from "./portfolio.js";
 export type { Answer, Body, Method, Path, Request } from "./routes.js";
 export { Turn, type SendOptions } from "./turn.js";

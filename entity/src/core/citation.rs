@@ -1,7 +1,20 @@
 //! Citations: one row a marker in an answer.
 
-use crate::ids::{CitationId, DocumentId, MessageId, SourceId};
+use crate::ids::{CitationId, DocumentId, MessageId, PortfolioId, SourceId};
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What a citation points to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum CitationKind {
+    /// A passage of a source.
+    #[default]
+    Passage,
+    /// Figures that a tool, or the prompt, told.
+    Figures,
+}
 
 /// A row.
 #[sea_orm::model]
@@ -17,14 +30,26 @@ pub struct Model {
     pub ordinal: i32,
     /// The number in the marker.
     pub index: i32,
-    /// Cited passage (ai).
-    pub document_id: DocumentId,
+    /// What it points to.
+    pub kind: CitationKind,
+    /// Cited passage (ai); none of figures.
+    pub document_id: Option<DocumentId>,
     /// Its source (ai).
-    pub source_id: SourceId,
-    /// Title of the source; empty once deleted.
+    pub source_id: Option<SourceId>,
+    /// Whose figures are cited; none of passages, and of prices.
+    pub portfolio_id: Option<PortfolioId>,
+    /// The tool that told the figures; none: the prompt did.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub tool: Option<String>,
+    /// The model's id of the call.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub tool_call_id: Option<String>,
+    /// The day of the figures.
+    pub as_of: Option<Date>,
+    /// Title of the source, name of the portfolio; empty once deleted.
     #[sea_orm(column_type = "Text")]
     pub title: String,
-    /// Supporting sentence; empty once deleted.
+    /// What supports the statement; empty once deleted.
     #[sea_orm(column_type = "Text")]
     pub quote: String,
     /// The page on which the passage begins, from 1.
@@ -33,7 +58,7 @@ pub struct Model {
     pub span_start: i32,
     /// One past its last code point.
     pub span_end: i32,
-    /// The source is gone.
+    /// The source or portfolio is gone.
     pub deleted: bool,
     /// When the row was made.
     pub created_at: DateTimeUtc,

@@ -241,7 +241,7 @@ fn attribution(view: &View, holdings: &[Holding]) -> Vec<PositionPart> {
 }
 
 /// Gives holdings the names of their tags that are in use, in the owner's order.
-async fn tag(core: &CoreDb, holdings: &mut [Holding]) -> Result<()> {
+pub async fn tag(core: &CoreDb, holdings: &mut [Holding]) -> Result<()> {
     let ids: Vec<Uuid> = holdings.iter().map(|holding| holding.id).collect();
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,

@@ -10,7 +10,7 @@ mod load;
 mod overview;
 mod past;
 
-pub use complete::{Complete, Parts, complete, figures, quality};
+pub use complete::{Complete, Parts, complete, figures, quality, tag};
 pub use concentration::{Concentration, concentration};
 pub use exposure::{BENCHMARK, SectorExposure, sectors};
 pub use holdings::{Holding, holdings, movers};

@@ -1,18 +1,18 @@
-//! What imported answers cite. A file remembers words of sources that are gone,
-//! or were somebody else's: those do not come back with it.
+//! What imported answers cite. A file remembers words of sources, and figures of
+//! portfolios, that are gone or were somebody else's: those do not come back with it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::ai::kb_source;
 use entity::core::citation;
-use entity::ids::SourceId;
+use entity::ids::{PortfolioId, SourceId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use crate::auth::CurrentUser;
-use crate::conversation::SOURCE;
+use crate::conversation::{SOURCE, living_portfolios};
 use crate::db::{AiDb, CoreTx};
 use crate::error::Result;
 use crate::jobs::outbox;
@@ -46,8 +46,8 @@ pub(super) async fn living(ai: &AiDb, user: &CurrentUser, cited: &[citation::Act
     Ok(living)
 }
 
-/// Leaves the words of the sources that live, under the titles they have now.
-/// One whose deletion was asked for since then lives no more: until the
+/// Leaves the words of the sources and portfolios that live, under the titles they
+/// have now. One whose deletion was asked for since then lives no more: until the
 /// transaction ends no other is, and what it writes is seen by those that follow.
 pub(super) async fn empty_others(
     core: &CoreTx,
@@ -58,23 +58,44 @@ pub(super) async fn empty_others(
 ) -> Result<()> {
     let sources: Vec<Uuid> = living.keys().map(|id| id.0).collect();
     let gone: HashSet<Uuid> = outbox::deleted_since(core, SOURCE, &sources, user.id, since).await?;
+    let portfolios = portfolios(cited);
+    let portfolios = living_portfolios(core, user.id, &portfolios).await?;
     for citation in cited {
-        let source = citation.source_id.try_as_ref().copied();
-        let title = source.filter(|id| !gone.contains(&id.0)).and_then(|id| living.get(&id));
-        if let Some(title) = title.filter(|_| citation.deleted != Set(true)) {
-            citation.title = Set(title.clone());
-            continue;
+        let source = citation.source_id.try_as_ref().copied().flatten();
+        let portfolio = citation.portfolio_id.try_as_ref().copied().flatten();
+        let title = match (source, portfolio) {
+            (Some(source), _) if !gone.contains(&source.0) => living.get(&source),
+            (None, Some(portfolio)) => portfolios.get(&portfolio),
+            _ => None,
+        };
+        // Prices are nobody's.
+        let is_of_somebody = source.is_some() || portfolio.is_some();
+        match title.filter(|_| citation.deleted != Set(true)) {
+            Some(title) => citation.title = Set(title.clone()),
+            None if is_of_somebody || citation.deleted == Set(true) => empty(citation),
+            None => {}
         }
-        citation.title = Set(String::new());
-        citation.quote = Set(String::new());
-        citation.deleted = Set(true);
     }
     Ok(())
+}
+
+/// Takes its words. What portfolio it was of is no link: it may be somebody else's.
+fn empty(citation: &mut citation::ActiveModel) {
+    citation.title = Set(String::new());
+    citation.quote = Set(String::new());
+    citation.portfolio_id = Set(None);
+    citation.deleted = Set(true);
+}
+
+fn portfolios(cited: &[citation::ActiveModel]) -> Vec<PortfolioId> {
+    let ids: BTreeSet<PortfolioId> =
+        cited.iter().filter_map(|citation| citation.portfolio_id.try_as_ref().copied().flatten()).collect();
+    ids.into_iter().collect()
 }
 
 fn sources(cited: &[citation::ActiveModel]) -> Vec<SourceId> {
     let named = cited.iter().filter(|citation| citation.deleted != Set(true));
     let ids: BTreeSet<SourceId> =
-        named.filter_map(|citation| citation.source_id.try_as_ref().copied()).collect();
+        named.filter_map(|citation| citation.source_id.try_as_ref().copied().flatten()).collect();
     ids.into_iter().collect()
 }

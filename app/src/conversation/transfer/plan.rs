@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use chrono::{DateTime, Utc};
+use entity::core::citation::CitationKind;
 use entity::core::message::Status;
 use entity::core::{citation, conversation, message};
 use entity::ids::{CitationId, ConversationId, MessageId, UserId};
@@ -91,7 +92,10 @@ pub(super) fn plan(owner: UserId, tree: Tree, now: DateTime<Utc>) -> Result<Plan
         stands.insert(&node.id, Stand { message: Some(message_id), depth });
         let position = i32::try_from(messages.len() + 1).map_err(|error| error.to_string())?;
         messages.push(row(said, id, message_id, above.message, position, at));
-        citations.extend(said.citations.iter().zip(0..).map(|(cited, n)| citation_row(cited, message_id, n)));
+        citations.extend(said.citations.iter().zip(0..).map(|(cited, n): (_, i32)| {
+            let id = CitationId(Uuid::new_v5(&message_id.0, &n.to_be_bytes()));
+            cited.row(id, message_id, n)
+        }));
     }
     let active = head.active_message_id.as_deref().and_then(|named| stands.get(named)?.message);
     let conversation = conversation::ActiveModel {
@@ -163,15 +167,33 @@ fn check(said: &ExportedMessage) -> Result<(), String> {
     if said.citations.len() > CITATIONS_MAX {
         return Err(format!("message {id} has more than {CITATIONS_MAX} citations"));
     }
-    for cited in &said.citations {
-        if cited.start < 0 || cited.end <= cited.start || cited.page.is_some_and(|page| page < 1) {
-            return Err(format!("a citation of message {id} points to nothing"));
+    said.citations.iter().try_for_each(|cited| check_citation(id, cited))
+}
+
+fn check_citation(id: &str, cited: &CitationView) -> Result<(), String> {
+    let told = cited.tool.is_some() || cited.tool_call_id.is_some() || cited.as_of.is_some();
+    let is_whole = match cited.kind {
+        CitationKind::Passage => {
+            let of_figures = cited.portfolio_id.is_some() || told;
+            cited.document_id.is_some() && cited.source_id.is_some() && !of_figures
         }
-        for words in [&cited.title, &cited.quote] {
-            no_nul("a citation", words)?;
-            if words.chars().count() > QUOTE_CHARACTERS_MAX {
-                return Err(format!("a citation of message {id} is too long"));
-            }
+        CitationKind::Figures => {
+            let of_passage = cited.document_id.is_some() || cited.source_id.is_some() || cited.page.is_some();
+            let is_of_something = cited.portfolio_id.is_some() || cited.tool.is_some() || cited.deleted;
+            cited.tool.is_some() == cited.tool_call_id.is_some() && is_of_something && !of_passage
+        }
+    };
+    let has_place = cited.start >= 0 && cited.end > cited.start;
+    if !is_whole || !has_place || cited.page.is_some_and(|page| page < 1) {
+        return Err(format!("a citation of message {id} points to nothing"));
+    }
+    for named in [&cited.tool, &cited.tool_call_id].into_iter().flatten() {
+        name("a citation's tool", named)?;
+    }
+    for words in [&cited.title, &cited.quote] {
+        no_nul("a citation", words)?;
+        if words.chars().count() > QUOTE_CHARACTERS_MAX {
+            return Err(format!("a citation of message {id} is too long"));
         }
     }
     Ok(())
@@ -224,24 +246,6 @@ fn row(
         mode: Set(said.mode.clone()),
         created_at: Set(at),
         completed_at: Set(said.completed_at.map(|done| time(Some(done), at))),
-        ..Default::default()
-    }
-}
-
-fn citation_row(cited: &CitationView, message: MessageId, ordinal: i32) -> citation::ActiveModel {
-    citation::ActiveModel {
-        id: Set(CitationId(Uuid::new_v5(&message.0, &ordinal.to_be_bytes()))),
-        message_id: Set(message),
-        ordinal: Set(ordinal),
-        index: Set(cited.index),
-        document_id: Set(cited.document_id.into()),
-        source_id: Set(cited.source_id.into()),
-        title: Set(cited.title.clone()),
-        quote: Set(cited.quote.clone()),
-        page: Set(cited.page),
-        span_start: Set(cited.start),
-        span_end: Set(cited.end),
-        deleted: Set(cited.deleted),
         ..Default::default()
     }
 }

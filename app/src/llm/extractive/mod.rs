@@ -55,6 +55,15 @@ pub struct Recollection<'a> {
     pub similarity: f32,
 }
 
+/// A sentence about what the user owns.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure<'a> {
+    /// What it says.
+    pub text: &'a str,
+    /// The number by which it is cited.
+    pub number: usize,
+}
+
 /// An extractive answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -65,13 +74,13 @@ pub struct Answer {
 }
 
 /// Quotes what answers the question best. What is less similar than `floor`
-/// does not speak of the question and is no evidence. `figures` are sentences
-/// about what the user owns.
+/// does not speak of the question and is no evidence. `figures` are quoted where
+/// the question is about what the user owns.
 pub fn answer(
     question: &str,
     passages: &[Passage<'_>],
     memories: &[Recollection<'_>],
-    figures: &[&str],
+    figures: &[Figure<'_>],
     floor: f32,
 ) -> Answer {
     let mut parts = Vec::new();
@@ -112,8 +121,8 @@ pub fn best_sentence<'a>(answer_sentence: &str, passage: &'a str) -> Option<&'a 
 }
 
 /// The sentences about what the user owns that share a word with a question
-/// about the user's own things.
-fn owned<'a>(question: &str, figures: &[&'a str]) -> Vec<&'a str> {
+/// about the user's own things, each with its number.
+fn owned(question: &str, figures: &[Figure<'_>]) -> Vec<String> {
     let is_own = question
         .split(|c: char| !c.is_alphanumeric())
         .any(|word| OWN.iter().any(|own| own.eq_ignore_ascii_case(word)));
@@ -124,13 +133,14 @@ fn owned<'a>(question: &str, figures: &[&'a str]) -> Vec<&'a str> {
     let mut near: Vec<(usize, f32)> = figures
         .iter()
         .enumerate()
-        .map(|(place, said)| (place, likeness(&wanted, &terms(said))))
+        .map(|(place, said)| (place, likeness(&wanted, &terms(said.text))))
         .filter(|(_, score)| *score > 0.0)
         .collect();
     near.sort_by(|one, other| other.1.total_cmp(&one.1));
     near.truncate(SENTENCES_MAX);
     near.sort_by_key(|(place, _)| *place);
-    near.into_iter().map(|(place, _)| figures[place]).collect()
+    let quoted = |said: &Figure<'_>| format!("{} [{}]", tidy(said.text), said.number);
+    near.into_iter().map(|(place, _)| quoted(&figures[place])).collect()
 }
 
 struct Candidate {

@@ -146,14 +146,17 @@ fn a_definition_is_quoted_before_other_sentences_on_the_same_thing() {
 #[test]
 fn what_the_user_owns_is_told_where_it_is_asked_for() {
     let figures = [
-        "The portfolio Savings is worth 1532.50 USD as of 2024-03-06.",
-        "Its largest positions by value are FUND (2500.00), MSFT (-2000.00).",
-        "On 2024-03-06 it moved by 37.50 USD; what moved it most is MSFT (20.00).",
-    ];
+        ("The portfolio Savings [7] is worth 1532.50 USD as of 2024-03-06.", 2),
+        ("Its largest positions by value are FUND (2500.00), MSFT (-2000.00).", 2),
+        ("On 2024-03-06 it moved by 37.50 USD; what moved it most is MSFT (20.00).", 3),
+    ]
+    .map(|(text, number)| Figure { text, number });
     let told = |question: &str| answer(question, &[], &[], &figures, 0.3);
     let both = told("What is my portfolio worth, and what moved it?");
     assert!(both.grounded && both.text.starts_with("From your portfolios: "), "{}", both.text);
-    assert!(both.text.contains("1532.50 USD") && both.text.contains("MSFT (20.00)"), "{}", both.text);
+    // Each with its number, and no number of a name's own.
+    assert!(both.text.contains("Savings is worth 1532.50 USD as of 2024-03-06. [2]"), "{}", both.text);
+    assert!(both.text.ends_with("MSFT (20.00). [3]"), "{}", both.text);
     // About the world, or about something else of the user's.
     assert!(!told("What is a portfolio worth?").grounded);
     assert!(!told("Where did I put my keys?").grounded);

@@ -3,7 +3,6 @@
 use axum::extract::State;
 use entity::core::factor_definition;
 use garde::Validate;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -13,12 +12,11 @@ use super::{DAYS_MAX, SYMBOLS_MAX, range, symbols};
 use crate::auth::CurrentUser;
 use crate::error::Result;
 use crate::market::companies::{self, Fields};
+use crate::market::factors::{self, FACTORS_MAX};
 use crate::market::history::{self, History};
 use crate::state::AppState;
 use crate::web::{Described, Json, Meta, Problems, Query};
 
-/// Factors that are answered.
-const FACTORS_MAX: u64 = 100;
 /// Prices of an answer.
 const PRICES_MAX: u64 = 50_000;
 /// Days back without `from`.
@@ -105,15 +103,8 @@ pub async fn factor_prices(
     Query(query): Query<RangeQuery>,
 ) -> Result<Json<Described<FactorPrices>>> {
     let (from, to) = range(&state.core, query.from, query.to, DAYS_DEFAULT).await?;
-    let factors = factor_definition::Entity::find()
-        .filter(factor_definition::Column::IsActive.eq(true))
-        .order_by_asc(factor_definition::Column::DisplayOrder)
-        .order_by_asc(factor_definition::Column::Code)
-        .limit(FACTORS_MAX)
-        .all(&state.core)
-        .await?;
-    let sides = factors.iter().flat_map(|row| [Some(row.long_symbol.clone()), row.short_symbol.clone()]);
-    let symbols: Vec<String> = sides.flatten().collect();
+    let factors = factors::active(&state.core).await?;
+    let symbols: Vec<String> = factors.iter().flat_map(factors::sides).map(ToOwned::to_owned).collect();
     let found = history::history(&state.core, &symbols, from, to, PRICES_MAX).await?;
     let names: Vec<&str> = found.symbols.iter().map(|history| history.symbol.as_str()).collect();
     let applied = json!({ "from": from, "to": to, "symbols": names });

@@ -9,3 +9,5 @@ pub mod http;
 mod outlook;
 mod queries;
 mod write;
+
+pub use http::one::first;

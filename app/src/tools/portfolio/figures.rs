@@ -2,20 +2,24 @@
 
 use garde::Validate;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{SCOPES, answered, shown};
 use crate::analytics::views::{
-    BENCHMARK, DAYS_MAX, concentration, days, figures, holdings, movers, overview, quality, sectors,
+    BENCHMARK, DAYS_MAX, Holding, concentration, days, figures, holdings, movers, overview, quality, sectors,
+    tag,
 };
+use crate::portfolio::target_prices;
 use crate::tools::registry::Tool;
 use crate::tools::report::Found;
 use crate::tools::{Caller, ToolError};
 
 /// Positions that a model is told of.
 const HOLDINGS_MAX: usize = 200;
+/// Target prices that a model is told of.
+const TARGETS_MAX: usize = 200;
 /// Movers that a model is told of.
 const MOVERS_MAX: usize = 10;
 
@@ -46,6 +50,10 @@ of_one_portfolio! {
     GetConcentrationMetrics
     /// How good a portfolio's figures are.
     GetPortfolioDataQuality
+    /// What is expected of a portfolio's symbols.
+    GetTargetPrices
+    /// How positions are labelled.
+    GetPositionTags
 }
 
 impl Tool for GetPortfolioComplete {
@@ -146,4 +154,50 @@ impl Tool for GetPortfolioDataQuality {
         })
         .await
     }
+}
+
+impl Tool for GetTargetPrices {
+    const NAME: &'static str = "get_target_prices";
+    const DESCRIPTION: &'static str = "The target prices that the user has set for a portfolio's symbols, by symbol: end of this year and the next, downside, with the return (in percent) and the gain that each would bring.";
+
+    const SCOPES: &'static [&'static str] = SCOPES;
+    const OF_PORTFOLIOS: bool = true;
+
+    async fn run(self, caller: Caller) -> Result<Found, ToolError> {
+        let core = caller.state.core.clone();
+        answered(&caller, self.portfolio_id, async move |view| {
+            let (rows, left_out) = target_prices::first(&core, view.row.id, TARGETS_MAX).await?;
+            Ok(json!({ "items": shown(&rows)?, "left_out": left_out }))
+        })
+        .await
+    }
+}
+
+impl Tool for GetPositionTags {
+    const NAME: &'static str = "get_position_tags";
+    const DESCRIPTION: &'static str =
+        "The user's own labels (tags) of a portfolio's open positions, the largest positions first.";
+
+    const SCOPES: &'static [&'static str] = SCOPES;
+    const OF_PORTFOLIOS: bool = true;
+
+    async fn run(self, caller: Caller) -> Result<Found, ToolError> {
+        let core = caller.state.core.clone();
+        answered(&caller, self.portfolio_id, async move |view| {
+            let mut rows = holdings(&core, &view).await?;
+            let left_out = rows.len().saturating_sub(HOLDINGS_MAX);
+            rows.truncate(HOLDINGS_MAX);
+            tag(&core, &mut rows).await?;
+            let items: Vec<_> = rows.iter().map(tagged).collect();
+            Ok(json!({ "items": items, "left_out": left_out }))
+        })
+        .await
+    }
+}
+
+fn tagged(row: &Holding) -> Value {
+    json!({
+        "position_id": row.id, "symbol": row.symbol, "position_type": row.position_type,
+        "market_value": row.market_value, "weight": row.weight, "tags": row.tags,
+    })
 }

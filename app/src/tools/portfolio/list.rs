@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{SCOPES, found, shown};
+use super::{SCOPES, found, of_portfolio, shown};
 use crate::analytics::views::{figures, views};
 use crate::tools::registry::Tool;
 use crate::tools::report::Found;
@@ -27,6 +27,9 @@ impl Tool for ListUserPortfolios {
     async fn run(self, caller: Caller) -> Result<Found, ToolError> {
         let views = views(&caller.state.core, caller.user.id, None, None).await?;
         let rows: Vec<_> = views.iter().map(figures).collect();
-        Ok(found(json!({ "portfolios": shown(&rows)? }), json!({ "portfolios": rows.len() })))
+        let record: Vec<_> = views.iter().map(|view| json!({ "portfolio_id": view.row.id })).collect();
+        let of = views.iter().map(of_portfolio).collect();
+        let applied = json!({ "portfolios": rows.len() });
+        Ok(found(json!({ "items": shown(&rows)? }), applied, json!({ "items": record }), of))
     }
 }

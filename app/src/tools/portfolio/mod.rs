@@ -10,17 +10,17 @@ use std::future::Future;
 use entity::core::portfolio;
 use entity::ids::PortfolioId;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use figures::{
     GetAnalyticsOverview, GetConcentrationMetrics, GetDailyMovers, GetPortfolioComplete,
-    GetPortfolioDataQuality, GetSectorExposure,
+    GetPortfolioDataQuality, GetPositionTags, GetSectorExposure, GetTargetPrices,
 };
 pub use list::ListUserPortfolios;
-pub use prices::{GetCompanyProfile, GetCurrentQuotes, GetPricesHistorical};
+pub use prices::{GetCompanyProfile, GetCurrentQuotes, GetFactorEtfPrices, GetPricesHistorical};
 
-use super::report::Found;
+use super::report::{FiguresOf, Found};
 use super::{Caller, ToolError};
 use crate::analytics::views::{PORTFOLIOS_MAX, View, view};
 use crate::error::Error;
@@ -57,9 +57,19 @@ async fn of(caller: &Caller, id: Option<Uuid>) -> Result<View, ToolError> {
     Ok(view(&caller.state.core, caller.user.id, id, None).await?)
 }
 
-/// Figures are kept with the answer as ids only: they are computed anew when they are wanted.
-fn found(data: Value, applied: Value) -> Found {
-    Found { data, record: applied.clone(), applied, ..Found::default() }
+/// What was found of portfolios. It is kept with the answer as ids only: names and figures are
+/// read anew when they are wanted, and go with the portfolio.
+fn found(data: Value, applied: Value, record: Value, figures: Vec<FiguresOf>) -> Found {
+    Found { data, figures, applied, record, ..Found::default() }
+}
+
+/// What figures of a portfolio are of.
+fn of_portfolio(view: &View) -> FiguresOf {
+    FiguresOf {
+        portfolio_id: Some(view.row.id.0),
+        title: view.row.name.clone(),
+        as_of: Some(view.priced_on.unwrap_or(view.book.day)),
+    }
 }
 
 fn shown(value: &impl serde::Serialize) -> Result<Value, ToolError> {
@@ -77,9 +87,11 @@ where
     T: serde::Serialize,
 {
     let view = of(caller, id).await?;
-    let applied = serde_json::json!({
+    let applied = json!({
         "portfolio_id": view.row.id, "portfolio": view.row.name, "currency": view.row.currency,
         "as_of": view.book.day, "prices_as_of": view.priced_on,
     });
-    Ok(found(shown(&answer(view).await?)?, applied))
+    let record = json!({ "portfolio_id": view.row.id, "as_of": view.book.day });
+    let figures = vec![of_portfolio(&view)];
+    Ok(found(shown(&answer(view).await?)?, applied, record, figures))
 }

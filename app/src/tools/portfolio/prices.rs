@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{SCOPES, found, shown};
-use crate::market::{companies, history, normalised, quotes};
+use crate::db::CoreDb;
+use crate::market::{companies, factors, history, normalised, quotes};
 use crate::tools::registry::Tool;
-use crate::tools::report::Found;
+use crate::tools::report::{FiguresOf, Found};
 use crate::tools::{Caller, ToolError};
 
 /// Symbols of one call.
@@ -53,6 +54,22 @@ pub struct GetCompanyProfile {
     symbols: Vec<String>,
 }
 
+/// Asks for closes of the funds behind factors.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetFactorEtfPrices {
+    /// Which of the funds, at most 5; all if it is left out.
+    #[serde(default)]
+    #[garde(inner(length(min = 1, max = SYMBOLS_MAX)))]
+    #[schema(min_items = 1, max_items = 5)]
+    symbols: Option<Vec<String>>,
+    /// Calendar days back from the newest close, 30 if it is left out, at most 180.
+    #[serde(default)]
+    #[garde(inner(range(min = 1, max = LOOKBACK_DAYS_MAX)))]
+    #[schema(minimum = 1, maximum = 180)]
+    lookback_days: Option<u64>,
+}
+
 impl Tool for GetCurrentQuotes {
     const NAME: &'static str = "get_current_quotes";
     const DESCRIPTION: &'static str =
@@ -64,7 +81,10 @@ impl Tool for GetCurrentQuotes {
     async fn run(self, caller: Caller) -> Result<Found, ToolError> {
         let symbols = symbols(&self.symbols)?;
         let quotes = quotes::quotes(&caller.state.core, &symbols, None).await?;
-        Ok(found(json!({ "items": shown(&quotes)? }), json!({ "symbols": symbols })))
+        let as_of = quotes.iter().map(|quote| quote.date).max();
+        let applied = json!({ "symbols": symbols });
+        let figures = of_prices(&symbols, as_of);
+        Ok(found(json!({ "items": shown(&quotes)? }), applied.clone(), applied, figures))
     }
 }
 
@@ -77,19 +97,8 @@ impl Tool for GetPricesHistorical {
     const OF_PORTFOLIOS: bool = true;
 
     async fn run(self, caller: Caller) -> Result<Found, ToolError> {
-        let core = &caller.state.core;
         let symbols = symbols(&self.symbols)?;
-        let days = self.lookback_days.unwrap_or(LOOKBACK_DAYS_DEFAULT);
-        let newest = quotes::latest(core, &symbols, None).await?;
-        let Some(to) = newest.values().map(|close| close.date).max() else {
-            return Ok(found(json!({ "items": [] }), json!({ "symbols": symbols })));
-        };
-        let from = to.checked_sub_days(Days::new(days)).unwrap_or(to);
-        let rows = SYMBOLS_MAX as u64 * (LOOKBACK_DAYS_MAX + 1);
-        let read = history::history(core, &symbols, from, to, rows).await?;
-        let items: Vec<Value> = read.symbols.iter().map(|of| closes(of, to)).collect();
-        let applied = json!({ "symbols": symbols, "from": from, "to": to });
-        Ok(found(json!({ "items": items }), applied))
+        past(&caller.state.core, &symbols, self.lookback_days, |_| Value::Null).await
     }
 }
 
@@ -104,8 +113,74 @@ impl Tool for GetCompanyProfile {
     async fn run(self, caller: Caller) -> Result<Found, ToolError> {
         let symbols = symbols(&self.symbols)?;
         let profiles = companies::profiles(&caller.state.core, &symbols).await?;
-        Ok(found(json!({ "items": shown(&profiles)? }), json!({ "symbols": symbols })))
+        let applied = json!({ "symbols": symbols });
+        let figures = of_prices(&symbols, None);
+        Ok(found(json!({ "items": shown(&profiles)? }), applied.clone(), applied, figures))
     }
+}
+
+impl Tool for GetFactorEtfPrices {
+    const NAME: &'static str = "get_factor_etf_prices";
+    const DESCRIPTION: &'static str = "Daily closes of the funds that stand for factors (market, value, growth, momentum, size, quality and others), each with the factors it stands for.";
+
+    const SCOPES: &'static [&'static str] = SCOPES;
+    const OF_PORTFOLIOS: bool = true;
+
+    async fn run(self, caller: Caller) -> Result<Found, ToolError> {
+        let core = &caller.state.core;
+        let factors = factors::active(core).await?;
+        let names_of = |symbol: &str| -> Vec<&str> {
+            let stand = factors.iter().filter(|row| factors::sides(row).any(|side| side == symbol));
+            stand.map(|row| row.name.as_str()).collect()
+        };
+        let mut funds: Vec<String> = factors.iter().flat_map(factors::sides).map(ToOwned::to_owned).collect();
+        funds.sort_unstable();
+        funds.dedup();
+        if let Some(wanted) = &self.symbols {
+            let wanted = symbols(wanted)?;
+            if let Some(other) = wanted.iter().find(|symbol| !funds.contains(symbol)) {
+                let known = funds.join(", ");
+                return Err(ToolError::new("bad_arguments", format!("`{other}` is none of {known}")));
+            }
+            funds = wanted;
+        }
+        past(core, &funds, self.lookback_days, |symbol| json!(names_of(symbol))).await
+    }
+}
+
+/// Closes of symbols up to their newest one; `stands_for` is told with each.
+async fn past(
+    core: &CoreDb,
+    symbols: &[String],
+    days: Option<u64>,
+    stands_for: impl Fn(&str) -> Value,
+) -> Result<Found, ToolError> {
+    let days = days.unwrap_or(LOOKBACK_DAYS_DEFAULT);
+    let newest = quotes::latest(core, symbols, None).await?;
+    let Some(to) = newest.values().map(|close| close.date).max() else {
+        let applied = json!({ "symbols": symbols });
+        return Ok(found(json!({ "items": [] }), applied.clone(), applied, Vec::new()));
+    };
+    let from = to.checked_sub_days(Days::new(days)).unwrap_or(to);
+    let rows = symbols.len() as u64 * (LOOKBACK_DAYS_MAX + 1);
+    let read = history::history(core, symbols, from, to, rows).await?;
+    let item = |of: &history::History| {
+        let mut item = closes(of, to);
+        let factors = stands_for(&of.symbol);
+        if !factors.is_null() {
+            item["factors"] = factors;
+        }
+        item
+    };
+    let items: Vec<Value> = read.symbols.iter().map(item).collect();
+    let applied = json!({ "symbols": symbols, "from": from, "to": to });
+    let figures = of_prices(symbols, Some(to));
+    Ok(found(json!({ "items": items }), applied.clone(), applied, figures))
+}
+
+/// What prices are of: nobody's portfolio.
+fn of_prices(symbols: &[String], as_of: Option<NaiveDate>) -> Vec<FiguresOf> {
+    vec![FiguresOf { portfolio_id: None, title: symbols.join(", "), as_of }]
 }
 
 /// A date and a close a day: what a model needs of a history.

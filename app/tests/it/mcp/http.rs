@@ -35,7 +35,7 @@ async fn any_replica_answers_any_message_without_a_session() {
     }
 }
 
-const OF_PORTFOLIOS: [&str; 10] = [
+const OF_PORTFOLIOS: [&str; 13] = [
     "list_user_portfolios",
     "get_portfolio_complete",
     "get_analytics_overview",
@@ -43,9 +43,12 @@ const OF_PORTFOLIOS: [&str; 10] = [
     "get_sector_exposure",
     "get_concentration_metrics",
     "get_portfolio_data_quality",
+    "get_target_prices",
+    "get_position_tags",
     "get_current_quotes",
     "get_prices_historical",
     "get_company_profile",
+    "get_factor_etf_prices",
 ];
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod approval;
 mod budget;
+mod cited;
 mod external;
 mod injection;
 mod memories;

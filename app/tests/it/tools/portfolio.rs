@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{call, modelled, without_retrieval};
 use crate::support::TestApp;
 use crate::support::model::{ModelServer, Script};
-use crate::views::book;
+use crate::views::{book, sql};
 
 const QUESTION: &str = "What is my portfolio worth, and what moved it?";
 
@@ -43,7 +43,7 @@ async fn tools_answer_with_the_figures_of_the_routes() {
         assert_eq!(result["error"], Value::Null, "{tool}: {result}");
     }
     let listed = call(&server, &user, &conversation, QUESTION, ("list_user_portfolios", json!({}))).await;
-    assert_eq!(listed["data"]["portfolios"][0]["id"], json!(id));
+    assert_eq!(listed["data"]["items"][0]["id"], json!(id));
     let quotes = json!({ "symbols": ["aapl"] });
     let quotes = call(&server, &user, &conversation, QUESTION, ("get_current_quotes", quotes)).await;
     assert_eq!(
@@ -56,6 +56,67 @@ async fn tools_answer_with_the_figures_of_the_routes() {
     let profile = json!({ "symbols": ["AAPL"] });
     let profile = call(&server, &user, &conversation, QUESTION, ("get_company_profile", profile)).await;
     assert_eq!(profile["data"]["items"][0]["company_name"], "Apple");
+}
+
+#[tokio::test]
+async fn targets_tags_and_funds_of_factors_are_told() {
+    let server = ModelServer::start().await;
+    let app = without_retrieval(&server).start().await;
+    let user = app.user().await;
+    let id = book(&app, &user).await;
+    let conversation = user.conversation().await;
+    let asked = async |tool: &str, arguments: Value| {
+        call(&server, &user, &conversation, "Go on.", (tool, arguments)).await
+    };
+    let target = json!({ "symbol": "AAPL", "target_price_eoy": 130, "current_price": 104 });
+    user.post(&format!("/target-prices/{id}"), target).await.expect(201);
+    let routed = user.get(&format!("/target-prices/{id}")).await.expect(200);
+    let targets = asked("get_target_prices", json!({})).await;
+    assert_eq!(targets["data"], json!({ "items": routed["items"], "left_out": 0 }));
+    // (130 - 104) / 104, and 10 x 26.
+    let first = &targets["data"]["items"][0];
+    assert_eq!(
+        (&first["expected_return_eoy"], &first["target_upside_eoy_value"]),
+        (&json!(25.0), &json!(260.0))
+    );
+
+    let tag = user.post("/tags", json!({ "name": "core" })).await.expect(201);
+    let complete = user.get(&format!("/data/portfolio/{id}/complete")).await.expect(200);
+    let apple = complete["holdings"].as_array().unwrap().iter().find(|row| row["symbol"] == "AAPL").unwrap();
+    let path = format!("/positions/{}/tags", apple["id"].as_str().unwrap());
+    user.post(&path, json!({ "tag_ids": [tag["id"]] })).await.expect(200);
+    let tags = asked("get_position_tags", json!({ "portfolio_id": id })).await;
+    let told: Vec<(&str, &Value)> = tags["data"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["symbol"].as_str().unwrap(), &row["tags"]))
+        .collect();
+    assert_eq!(told, [("FUND", &json!([])), ("MSFT", &json!([])), ("AAPL", &json!(["core"]))]);
+
+    let nothing = asked("get_factor_etf_prices", json!({})).await;
+    assert_eq!((&nothing["data"]["items"], &nothing["error"]), (&json!([]), &Value::Null));
+    sql(&app, "INSERT INTO market_data_cache (symbol, date, close, data_source) VALUES
+        ('SPY', '2024-01-04', 470, 'test'), ('SPY', '2024-03-05', 507, 'test'), ('SPY', '2024-03-06', 509.75, 'test'),
+        ('IWM', '2024-03-06', 204, 'test')")
+    .await;
+    let funds = asked("get_factor_etf_prices", json!({ "lookback_days": 7 })).await;
+    let items = funds["data"]["items"].as_array().unwrap();
+    assert_eq!(items.len(), 8);
+    let fund = |symbol: &str| items.iter().find(|item| item["symbol"] == symbol).unwrap();
+    assert_eq!(fund("SPY")["closes"], json!([["2024-03-05", 507.0], ["2024-03-06", 509.75]]));
+    assert_eq!(fund("IWM")["factors"], json!(["Size", "Size less market"]));
+    let one = asked("get_factor_etf_prices", json!({ "symbols": ["iwm"] })).await;
+    assert_eq!(one["data"]["items"].as_array().unwrap().len(), 1);
+    for (wrong, word) in [
+        (json!({ "symbols": ["AAPL"] }), "is none of IWM"),
+        (json!({ "symbols": ["A", "B", "C", "D", "E", "F"] }), "symbols"),
+        (json!({ "lookback_days": 181 }), "lookback_days"),
+    ] {
+        let refused = asked("get_factor_etf_prices", wrong).await;
+        assert_eq!(refused["error"]["type"], "bad_arguments");
+        assert!(refused["error"]["message"].as_str().unwrap().contains(word), "{refused}");
+    }
 }
 
 #[tokio::test]
@@ -73,6 +134,8 @@ async fn no_argument_reaches_anothers_portfolio() {
         "get_sector_exposure",
         "get_concentration_metrics",
         "get_portfolio_data_quality",
+        "get_target_prices",
+        "get_position_tags",
     ] {
         let result =
             call(&server, &other, &conversation, QUESTION, (tool, json!({ "portfolio_id": id }))).await;
@@ -83,8 +146,8 @@ async fn no_argument_reaches_anothers_portfolio() {
         );
     }
     let listed = call(&server, &other, &conversation, QUESTION, ("list_user_portfolios", json!({}))).await;
-    assert_eq!(listed["data"]["portfolios"].as_array().unwrap().len(), 1);
-    assert_eq!(listed["data"]["portfolios"][0]["id"], own["id"]);
+    assert_eq!(listed["data"]["items"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["data"]["items"][0]["id"], own["id"]);
     // Of several portfolios one has to be named.
     other.post("/portfolios", json!({ "name": "Mine too" })).await.expect(201);
     let result = call(&server, &other, &conversation, QUESTION, ("get_daily_movers", json!({}))).await;
@@ -152,12 +215,12 @@ async fn only_who_has_a_portfolio_is_asked_to_pay_for_its_tools() {
     };
     let (without, prompt) = names().await;
     assert!(!without.contains(&"get_daily_movers".to_owned()), "{without:?}");
-    assert!(!prompt.contains("<portfolio name"), "{prompt}");
+    assert!(!prompt.contains("<portfolio number"), "{prompt}");
     book(&app, &user).await;
     let (with, prompt) = names().await;
     assert!(with.contains(&"get_daily_movers".to_owned()), "{with:?}");
     assert!(prompt.contains("The portfolio A book is worth 1532.50 USD as of 2024-03-06."), "{prompt}");
-    assert!(prompt.contains("what moved it most is MSFT (20.00), AAPL (17.50)"), "{prompt}");
+    assert!(prompt.contains("moved most by MSFT (20.00), AAPL (17.50): by 37.50 USD in all"), "{prompt}");
 }
 
 #[tokio::test]

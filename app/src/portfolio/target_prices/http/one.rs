@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::shape::{ChangeTargetPrice, CreateTargetPrice, TargetPriceRow};
 use crate::auth::CurrentUser;
+use crate::db::CoreDb;
 use crate::error::{Error, Result};
 use crate::idempotency::Attempt;
 use crate::portfolio::find_owned;
@@ -128,16 +129,33 @@ pub(super) async fn shown(
     portfolio: PortfolioId,
     rows: Vec<target_price::Model>,
 ) -> Result<Vec<TargetPriceRow>> {
+    rows_of(&state.core, portfolio, rows).await
+}
+
+async fn rows_of(
+    core: &CoreDb,
+    portfolio: PortfolioId,
+    rows: Vec<target_price::Model>,
+) -> Result<Vec<TargetPriceRow>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let today = Today::load(&state.core, portfolio, &rows).await?;
+    let today = Today::load(core, portfolio, &rows).await?;
     let book = today.book();
     let shown = rows.into_iter().map(|row| {
         let outlook = book.outlook(&row);
         TargetPriceRow::new(row, &outlook)
     });
     Ok(shown.collect())
+}
+
+/// The first target prices of a portfolio by symbol, and how many more there are. The
+/// caller has made sure that it may be read.
+pub async fn first(core: &CoreDb, id: PortfolioId, limit: usize) -> Result<(Vec<TargetPriceRow>, usize)> {
+    let mut rows = queries::all(core, id).await?;
+    let left_out = rows.len().saturating_sub(limit);
+    rows.truncate(limit);
+    Ok((rows_of(core, id, rows).await?, left_out))
 }
 
 fn only(rows: Vec<TargetPriceRow>) -> Result<TargetPriceRow> {
