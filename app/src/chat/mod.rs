@@ -1,7 +1,6 @@
 //! The turn: a message comes in, an answer goes out.
 //!
-//! One short core transaction stores the question and the answer's row under a
-//! lease; from then on the turn belongs to the server. It retrieves, asks the
+//! The question and the answer's row are stored at once, under a lease; from then on the turn belongs to the server. It retrieves, asks the
 //! model and stores with no database connection held while anything slow is
 //! awaited. Clients follow its log; one that leaves loses nothing.
 

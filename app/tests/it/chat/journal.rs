@@ -9,7 +9,7 @@ use crate::support::TestApp;
 use crate::support::user::TestUser;
 
 /// A turn that this owner writes, with a lease that ends after so many seconds.
-async fn turn(app: &TestApp, user: &TestUser, owner: Uuid, seconds: i32) -> Uuid {
+pub(super) async fn turn(app: &TestApp, user: &TestUser, owner: Uuid, seconds: i32) -> Uuid {
     let (id, conversation) = (Uuid::now_v7(), user.conversation().await);
     let sql = format!(
         "INSERT INTO messages (id, conversation_id, position, role, status, lease_owner, lease_expires_at)

@@ -5,6 +5,7 @@ mod cancel;
 mod citations;
 mod contract;
 mod durability;
+mod endings;
 mod failures;
 mod first_word;
 mod imported;
