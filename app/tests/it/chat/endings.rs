@@ -66,17 +66,17 @@ async fn a_turn_ends_only_under_its_lease_and_waits_for_nobody_elses_lock() {
 
     let endings = &app.state.endings;
     let waits = endings.store(end(waiting, owner, held.id, json!(5)));
-    let spoils = endings.store(end(spoilt, owner, user.id, json!("long")));
+    let refused = endings.store(end(spoilt, owner, user.id, json!("long")));
     let all = good.iter().chain(&lost).map(|id| endings.store(end(*id, owner, user.id, json!(5))));
     tokio::pin!(waits);
-    let others = tokio::time::timeout(PATIENCE, futures::future::join(join_all(all), spoils));
-    let (outcomes, spoils) = tokio::select! {
+    let others = tokio::time::timeout(PATIENCE, futures::future::join(join_all(all), refused));
+    let (outcomes, refused) = tokio::select! {
         others = others => others.expect("nobody waits for another's lock"),
         _ = &mut waits => panic!("its account is locked"),
     };
     let outcomes: Vec<bool> = outcomes.into_iter().map(Result::unwrap).collect();
     assert_eq!(outcomes, [&[true; 5][..], &[false; 10]].concat());
-    spoils.unwrap_err();
+    refused.unwrap_err();
     assert_eq!(standing(&app, &user).await, (5, 5, 35, "0.000000625".to_owned()));
     assert_eq!(standing(&app, &held).await.0, 0);
 
