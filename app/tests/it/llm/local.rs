@@ -70,19 +70,16 @@ async fn a_packed_batch_equals_single_texts() {
     }
 }
 
-/// Questions are embedded with the weights in half the space.
+/// Alone or beside others, on one thread or on all.
 #[tokio::test]
 async fn a_question_is_embedded_as_the_same_words_in_a_passage_are() {
     let model = load(MINILM);
     let many = "What did the committee say about market risk in its yearly report? ".repeat(8);
-    for text in ["beta", "How much does JPM weigh in my portfolio?", "日本語 and émigré 🙂", &many] {
-        let question = model.embed(EmbedKind::Query, vec![text.to_owned()]).await.unwrap().vectors.remove(0);
-        let passage = embed(&model, &[text]).await.remove(0);
+    let texts = ["beta", "How much does JPM weigh in my portfolio?", "日本語 and émigré 🙂", &many];
+    for (text, passage) in texts.iter().zip(embed(&model, &texts).await) {
+        let question = model.embed(EmbedKind::Query, vec![(*text).to_owned()]).await.unwrap().vectors.remove(0);
         let found = cosine(&question, &passage);
-        println!("{:.1e}", 1.0 - found);
-        assert!(found > 0.999_95, "{found}");
-        // Half the space was really used.
-        assert!(question.iter().zip(&passage).any(|(one, other)| one.to_bits() != other.to_bits()));
+        assert!(found > 0.999_999, "{found}");
     }
 }
 
