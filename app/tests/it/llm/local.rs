@@ -77,7 +77,8 @@ async fn a_question_is_embedded_as_the_same_words_in_a_passage_are() {
     let many = "What did the committee say about market risk in its yearly report? ".repeat(8);
     let texts = ["beta", "How much does JPM weigh in my portfolio?", "日本語 and émigré 🙂", &many];
     for (text, passage) in texts.iter().zip(embed(&model, &texts).await) {
-        let question = model.embed(EmbedKind::Query, vec![(*text).to_owned()]).await.unwrap().vectors.remove(0);
+        let question =
+            model.embed(EmbedKind::Query, vec![(*text).to_owned()]).await.unwrap().vectors.remove(0);
         let found = cosine(&question, &passage);
         assert!(found > 0.999_999, "{found}");
     }
