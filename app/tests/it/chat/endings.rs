@@ -66,21 +66,27 @@ async fn a_turn_ends_only_under_its_lease_and_waits_for_nobody_elses_lock() {
 
     let endings = &app.state.endings;
     let waits = endings.store(end(waiting, owner, held.id, json!(5)));
-    let refused = endings.store(end(spoilt, owner, user.id, json!("long")));
     let all = good.iter().chain(&lost).map(|id| endings.store(end(*id, owner, user.id, json!(5))));
     tokio::pin!(waits);
-    let others = tokio::time::timeout(PATIENCE, futures::future::join(join_all(all), refused));
-    let (outcomes, refused) = tokio::select! {
-        others = others => others.expect("nobody waits for another's lock"),
+    let others = tokio::time::timeout(PATIENCE, join_all(all));
+    let outcomes = tokio::select! {
+        biased;
         _ = &mut waits => panic!("its account is locked"),
+        others = others => others.expect("nobody waits for another's lock"),
     };
     let outcomes: Vec<bool> = outcomes.into_iter().map(Result::unwrap).collect();
     assert_eq!(outcomes, [&[true; 5][..], &[false; 10]].concat());
-    refused.unwrap_err();
     assert_eq!(standing(&app, &user).await, (5, 5, 35, "0.000000625".to_owned()));
     assert_eq!(standing(&app, &held).await.0, 0);
 
     lock.commit().await.unwrap();
     assert!(tokio::time::timeout(PATIENCE, waits).await.expect("it ends").unwrap());
     assert_eq!(standing(&app, &held).await, (1, 1, 7, "0.000000125".to_owned()));
+
+    let late = turn(&app, &user, owner, 60).await;
+    let refused = endings.store(end(spoilt, owner, user.id, json!("long")));
+    let (refused, ended) =
+        futures::future::join(refused, endings.store(end(late, owner, user.id, json!(5)))).await;
+    refused.unwrap_err();
+    assert!(ended.unwrap());
 }
