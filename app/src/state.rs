@@ -44,6 +44,8 @@ pub struct Parts {
     pub outbox: Outbox,
     /// Where running turns store their events.
     pub journal: Journal,
+    /// Where conversations begin.
+    pub beginnings: DocumentStore,
     /// Where turns end.
     pub endings: DocumentStore,
     /// Signs tokens; the same on every replica.
@@ -64,6 +66,15 @@ pub struct Parts {
     pub shutdown: CancellationToken,
 }
 
+/// What turns are stored by (see [`crate::db::documents`]).
+#[derive(Clone, Copy, Debug)]
+pub struct TurnStatements {
+    /// Begins conversations with their first turns.
+    pub beginning: &'static str,
+    /// Ends turns.
+    pub ending: &'static str,
+}
+
 impl Deref for AppState {
     type Target = Parts;
 
@@ -80,13 +91,13 @@ impl From<Parts> for AppState {
 
 impl AppState {
     /// Assembles the state over migrated databases; the rooms above it say what each
-    /// kind of event does, and by which statement turns end.
+    /// kind of event does, and by which statements turns begin and end.
     pub async fn new(
         settings: Arc<Settings>,
         databases: &Databases,
         models: LanguageModels,
         events: outbox::Registry,
-        ending: &'static str,
+        turns: TurnStatements,
     ) -> Result<Self> {
         let signing_key = Arc::new(signing_key(&settings, &databases.core).await?);
         let tasks = TaskTracker::new();
@@ -95,7 +106,8 @@ impl AppState {
         let outbox = Outbox::new(core, ai, events, lease, tasks.clone());
         let slots = Slots::new(&settings.files);
         let journal = Journal::start(&databases.core);
-        let endings = Documents::start(&databases.core, ending);
+        let beginnings = Documents::start(&databases.core, turns.beginning);
+        let endings = Documents::start(&databases.core, turns.ending);
         Ok(Self::from(Parts {
             settings,
             core: databases.core.clone(),
@@ -104,6 +116,7 @@ impl AppState {
             models,
             outbox,
             journal,
+            beginnings,
             endings,
             signing_key,
             slots,

@@ -69,11 +69,11 @@ impl Ended<'_> {
 
 /// Ends a turn in a transaction. False: its lease is lost.
 pub(super) async fn end_in(tx: &impl CoreConn, ended: &Document) -> Result<bool> {
-    documents::store_in(tx, statement(), ended).await
+    Ok(documents::store_in(tx, statement(), ended).await?.is_some())
 }
 
 /// See [`crate::db::documents`].
-pub fn statement() -> &'static str {
+pub(super) fn statement() -> &'static str {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         let usage::Settling { payer, parts } = usage::settling();
         format!(

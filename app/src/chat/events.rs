@@ -93,11 +93,24 @@ impl TurnLog {
             return Ok(());
         }
         self.flushed_at = Some(Instant::now());
-        if !self.journal.append(self.lines(&entries)).await? {
+        if !self.journal.append(self.lines(&entries)).await? && !self.mend(&entries).await? {
             return Err(lease_lost());
         }
         self.writer.append(entries);
         Ok(())
+    }
+
+    /// Stores what the journal has lost, and what comes after it. False: it has
+    /// lost nothing, or the lease is lost.
+    async fn mend(&self, entries: &[Entry]) -> Result<bool> {
+        let last = self.journal.last(self.message_id.0).await?;
+        let lost = self.writer.after(last);
+        if lost.is_empty() {
+            return Ok(false);
+        }
+        tracing::warn!(message.id = %self.message_id, lost = lost.len(), "the journal of a turn had lost events");
+        let whole: Vec<Entry> = lost.into_iter().chain(entries.iter().cloned()).collect();
+        self.journal.append(self.lines(&whole)).await
     }
 
     /// Does the work of a moment. If it takes longer, what waits goes out beside
@@ -127,7 +140,7 @@ impl TurnLog {
     }
 
     /// Entries as they are stored.
-    pub(super) fn lines(&self, entries: &[Entry]) -> Append {
+    fn lines(&self, entries: &[Entry]) -> Append {
         let line =
             |entry: &Entry| Line { seq: entry.seq, event: entry.event.clone(), data: entry.data.to_string() };
         Append {

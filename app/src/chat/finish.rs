@@ -76,7 +76,7 @@ fn document(
 /// cite nothing, and are stored together with those that end at the same time.
 async fn store(turn: &Turn, ended: Document, cited: &[CitationView]) -> Result<Gone> {
     if cited.is_empty() {
-        let held = turn.state.endings.store(ended).await?;
+        let held = turn.state.endings.store(ended).await?.is_some();
         return if held { Ok(Gone::default()) } else { Err(lease_lost()) };
     }
     let tx = turn.state.core.begin().await?;

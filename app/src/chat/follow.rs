@@ -118,20 +118,18 @@ impl Follower {
         // In this order: what has ended by now has all its events.
         let standing = core.promptly(queries::standing(core, self.id)).await?;
         let events = queries::events_after(core, self.id, self.after, EVENTS_MAX).await?;
-        match (standing, events.first()) {
-            // Its beginning is gone, and its end goes too: the stored text says it all.
-            (Some((status, _)), Some(next))
-                if status != Status::Streaming && next.seq > self.after.saturating_add(1) =>
-            {
-                self.retell().await?;
-            }
-            (_, Some(_)) => self.ready.extend(events),
-            (None, None) => self.push("error", gone()),
-            (Some((Status::Streaming, true)), None) => self.wait().await,
-            (Some((Status::Streaming, false)), None) => {
+        let has_gap = events.first().is_some_and(|next| next.seq > self.after.saturating_add(1));
+        match (standing, events.is_empty()) {
+            (None, true) => self.push("error", gone()),
+            (_, false) if !has_gap => self.ready.extend(events),
+            // Its writer fills a gap that a crash of Postgres left in its log.
+            (Some((Status::Streaming, true)), _) => self.wait().await,
+            (Some((Status::Streaming, false)), _) => {
                 super::interrupt_expired(&self.state).await?;
             }
-            (Some(_), None) => self.end().await?,
+            // Its beginning is gone, and its end goes too: the stored text says it all.
+            (_, false) => self.retell().await?,
+            (Some(_), true) => self.end().await?,
         }
         Ok(())
     }
@@ -160,10 +158,11 @@ impl Follower {
 
     /// The turn has ended and there are no more events. Either the client has
     /// them all, or the last one was never written, or their day is over: then
-    /// the stored message tells what they would have told.
+    /// the stored message tells what they would have told. So it does for a client
+    /// that has more of them than there are: Postgres lost them in a crash.
     async fn end(&mut self) -> Result<()> {
         let core = &self.state.core;
-        if queries::has_ending(core, self.id).await? {
+        if queries::ending(core, self.id).await?.is_some_and(|seq| self.after <= seq) {
             self.is_over = true;
             return Ok(());
         }

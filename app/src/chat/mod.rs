@@ -22,6 +22,7 @@ mod ending;
 mod events;
 mod figures;
 mod finish;
+mod first;
 mod follow;
 mod history;
 pub mod http;
@@ -51,7 +52,6 @@ use uuid::Uuid;
 
 pub use answer::{has_words, model_name};
 pub use complete::{Answering, Piece, complete};
-pub use ended::statement as ending_statement;
 pub use follow::{Follower, failure};
 use path::Follows;
 pub use respond::made_before;
@@ -60,7 +60,7 @@ use crate::auth::CurrentUser;
 use crate::db::CoreDb;
 use crate::error::Result;
 use crate::persona::Pair;
-use crate::state::AppState;
+use crate::state::{AppState, TurnStatements};
 use crate::web::live::Reader;
 
 pub use question::Question;
@@ -68,6 +68,11 @@ pub use signals::listen;
 
 /// Rows one run of a schedule touches at most.
 const BATCH: i64 = 500;
+
+/// The statements by which turns begin and end.
+pub fn turn_statements() -> TurnStatements {
+    TurnStatements { beginning: first::statement(), ending: ended::statement() }
+}
 
 /// Asks in a new conversation of the user; the answer's events follow.
 pub async fn ask(state: &AppState, user: &CurrentUser, question: String) -> Result<Reader> {

@@ -12,7 +12,7 @@ use sea_orm::{
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-use super::queries::Begun;
+use super::queries::{BEGUN, Begun};
 use crate::db::{CoreConn, CoreTx};
 use crate::error::{Error, Result};
 
@@ -98,13 +98,11 @@ pub(super) struct NewAnswer {
 pub(super) async fn insert_answer(tx: &CoreTx, new: NewAnswer, lease: Duration) -> Result<Begun> {
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
-        "WITH answer AS (
+        format!("WITH answer AS (
              INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
              VALUES ($2, $1, $3, $4, 'assistant', 'streaming', $5, now() + make_interval(secs => $6)))
-         UPDATE conversations SET updated_at = now(), active_message_id = $2 WHERE id = $1
-         RETURNING generation, updated_at,
-                   EXISTS (SELECT FROM portfolios AS own
-                            WHERE own.user_id = conversations.user_id AND own.deleted_at IS NULL) AS has_portfolio",
+         UPDATE conversations AS begun SET updated_at = now(), active_message_id = $2 WHERE id = $1
+         RETURNING {BEGUN}"),
         [
             new.conversation_id.0.into(),
             new.answer_id.0.into(),

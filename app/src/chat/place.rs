@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::abandoned;
 use super::begin::Sent;
 use super::brought::{self, Brought};
-use super::queries::{self, Begun, NewConversation, NewTurn};
+use super::first::First;
+use super::queries::{self, Begun, NewTurn};
 use super::routing::Route;
 use super::titles;
 use crate::auth::CurrentUser;
@@ -92,7 +93,8 @@ async fn store_next(
         Route::of(state, limits, chosen, &cast, &sent.content, newest.is_some(), has_portfolio)
     };
     route.reserve(&tx, user.id, turn.answer_id).await?;
-    let begun = queries::insert_turn(&tx, &turn, lease(state)).await?;
+    let lease = Duration::from_secs(state.settings.chat.lease_s);
+    let begun = queries::insert_turn(&tx, &turn, lease).await?;
     if let Some(brought) = brought {
         brought::keep(&tx, turn.answer_id, brought).await?;
     }
@@ -115,7 +117,8 @@ async fn store_first(
     // By clients of another API no model is asked for one.
     let title = brought.map(|_| titles::shortened(&sent.content)).filter(|title| !title.is_empty());
     let is_untitled = title.is_none();
-    let mut new = NewConversation { user_id: user.id, title, pair: sent.pair, only_unlimited: true };
+    let lease_s = state.settings.chat.lease_s;
+    let first = || First::new(user.id, sent.pair, title.as_deref(), &turn, lease_s);
     let place = |begun, route, cast| Place {
         conversation_id: id,
         is_first: true,
@@ -125,17 +128,16 @@ async fn store_first(
         route,
         cast,
     };
-    // Most turns have nothing to hold or to reserve: one statement stores them.
+    // Most turns have nothing to hold or to reserve: they are stored with those that begin at the same time.
     let is_plain = sent.pair.is_empty() && brought.is_none();
     if is_plain
         && !Limits::of_server(&state.settings.quota).any()
-        && let Some(begun) = queries::insert_first(&state.core, &new, &turn, lease(state)).await?
+        && let Some(begun) = first().begin_unlimited(state).await?
     {
         let cast = Cast::default();
         let route = Route::of(state, Limits::default(), None, &cast, &sent.content, false, false);
         return Ok(place(begun, route, cast));
     }
-    new.only_unlimited = false;
     let tx = state.core.begin().await?;
     let limits = usage::limits(&tx, user.id, &state.settings.quota).await?;
     persona::hold(&tx, user, sent.pair).await?;
@@ -147,8 +149,7 @@ async fn store_first(
         Route::of(state, limits, None, &cast, &sent.content, false, has_portfolio)
     };
     route.reserve(&tx, user.id, turn.answer_id).await?;
-    let begun = queries::insert_first(&tx, &new, &turn, lease(state)).await?;
-    let begun = begun.ok_or(Error::NotFound("user"))?;
+    let begun = first().begin_in(&tx).await?;
     if let Some(brought) = brought {
         brought::keep(&tx, turn.answer_id, brought).await?;
     }
@@ -168,10 +169,6 @@ fn new_turn(sent: &Sent, conversation_id: ConversationId, lease_owner: Uuid) -> 
         answer_id: MessageId(sent.answer_id),
         lease_owner,
     }
-}
-
-fn lease(state: &AppState) -> Duration {
-    Duration::from_secs(state.settings.chat.lease_s)
 }
 
 /// Whether a prompt about portfolios is to be reserved for: only where tokens count.

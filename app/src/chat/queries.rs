@@ -17,7 +17,6 @@ use uuid::Uuid;
 
 use crate::db::{CoreConn, CoreTx};
 use crate::error::{Error, Result};
-use crate::persona::Pair;
 use crate::web::live::Entry;
 
 /// Locks a conversation of the user for the rest of the transaction.
@@ -86,86 +85,23 @@ pub(super) struct NewTurn {
     pub(super) lease_owner: Uuid,
 }
 
-/// The conversation that a turn begins.
-#[derive(Debug)]
-pub(super) struct NewConversation {
-    pub(super) user_id: UserId,
-    pub(super) title: Option<String>,
-    pub(super) pair: Pair,
-    /// Nothing begins if the user has limits of their own: then they are to be kept first.
-    pub(super) only_unlimited: bool,
-}
-
-/// Inserts a conversation with its first question and answer, the answer leased from
-/// now. None: nobody is there who may begin one. The account is locked before
-/// anything of it, as its deletion does.
-pub(super) async fn insert_first(
-    core: &impl CoreConn,
-    conversation: &NewConversation,
-    turn: &NewTurn,
-    lease: Duration,
-) -> Result<Option<Begun>> {
-    let pair = conversation.pair;
-    let statement = Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        "WITH owner AS (
-             SELECT users.id FROM users
-              WHERE users.id = $1
-                AND NOT ($2 AND EXISTS (SELECT FROM usage_quotas AS own WHERE own.user_id = users.id))
-                FOR KEY SHARE),
-         begun AS (
-             INSERT INTO conversations (id, user_id, title, character_id, persona_id, active_message_id, metadata)
-             SELECT $3, owner.id, $4, $5, $6, $7,
-                    CASE WHEN $8::jsonb IS NULL THEN '{}' ELSE jsonb_build_object('ui_context', $8::jsonb) END
-               FROM owner
-             RETURNING id, user_id, generation, updated_at),
-         question AS (
-             INSERT INTO messages (id, conversation_id, position, role, status, content, ui_context)
-             SELECT $9, begun.id, 1, 'user', 'complete', $10, $8::jsonb FROM begun),
-         answer AS (
-             INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
-             SELECT $7, begun.id, $9, 2, 'assistant', 'streaming', $11, now() + make_interval(secs => $12) FROM begun)
-         SELECT generation, updated_at,
-                EXISTS (SELECT FROM portfolios AS own
-                         WHERE own.user_id = begun.user_id AND own.deleted_at IS NULL) AS has_portfolio
-           FROM begun",
-        [
-            conversation.user_id.0.into(),
-            conversation.only_unlimited.into(),
-            turn.conversation_id.0.into(),
-            conversation.title.clone().into(),
-            pair.character_id.map(|id| id.0).into(),
-            pair.persona_id.map(|id| id.0).into(),
-            turn.answer_id.0.into(),
-            turn.ui_context.clone().into(),
-            turn.question_id.0.into(),
-            turn.content.clone().into(),
-            turn.lease_owner.into(),
-            lease.as_secs_f64().into(),
-        ],
-    );
-    core.query_one_raw(statement).await?.map(|row| Begun::of(&row)).transpose()
-}
-
 /// Inserts question and answer, the answer leased from now, and keeps in the
 /// conversation when it was used and what the user looked at last. When that was.
 pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) -> Result<Begun> {
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
-        "WITH question AS (
+        format!("WITH question AS (
              INSERT INTO messages (id, conversation_id, parent_id, position, role, status, content, ui_context)
              VALUES ($2, $1, $3, $4, 'user', 'complete', $5, $6)),
          answer AS (
              INSERT INTO messages (id, conversation_id, parent_id, position, role, status, lease_owner, lease_expires_at)
              VALUES ($7, $1, $2, $4 + 1, 'assistant', 'streaming', $8, now() + make_interval(secs => $9)))
-         UPDATE conversations
+         UPDATE conversations AS begun
             SET updated_at = now(), active_message_id = $7,
                 metadata = CASE WHEN $6::jsonb IS NULL THEN metadata ELSE
-                    metadata || jsonb_build_object('ui_context', coalesce(metadata -> 'ui_context', '{}') || $6::jsonb) END
+                    metadata || jsonb_build_object('ui_context', coalesce(metadata -> 'ui_context', '{{}}') || $6::jsonb) END
           WHERE id = $1
-         RETURNING generation, updated_at,
-                   EXISTS (SELECT FROM portfolios AS own
-                            WHERE own.user_id = conversations.user_id AND own.deleted_at IS NULL) AS has_portfolio",
+         RETURNING {BEGUN}"),
         [
             turn.conversation_id.0.into(),
             turn.question_id.0.into(),
@@ -181,6 +117,11 @@ pub(super) async fn insert_turn(tx: &CoreTx, turn: &NewTurn, lease: Duration) ->
     let row = tx.query_one_raw(statement).await?.ok_or(Error::NotFound("conversation"))?;
     Begun::of(&row)
 }
+
+/// The columns of [`Begun`], of a conversation by this name.
+pub(super) const BEGUN: &str = "begun.generation, begun.updated_at,
+    EXISTS (SELECT FROM portfolios AS own
+             WHERE own.user_id = begun.user_id AND own.deleted_at IS NULL) AS has_portfolio";
 
 /// What is known of a turn once its rows are there.
 #[derive(Clone, Copy, Debug)]
@@ -234,14 +175,14 @@ pub(super) async fn events_after(
     Ok(rows.into_iter().map(entry).collect())
 }
 
-/// Whether a turn's log holds its last event.
-pub(super) async fn has_ending(core: &impl CoreConn, id: MessageId) -> Result<bool> {
+/// The number of a turn's last event, once its log holds it.
+pub(super) async fn ending(core: &impl CoreConn, id: MessageId) -> Result<Option<i32>> {
     let ending = message_event::Entity::find()
         .filter(message_event::Column::MessageId.eq(id))
         .filter(message_event::Column::Event.is_in(["done", "error"]))
         .one(core)
         .await?;
-    Ok(ending.is_some())
+    Ok(ending.map(|event| event.seq))
 }
 
 /// A message. Having its id is having asked whose it is.

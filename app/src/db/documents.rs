@@ -2,9 +2,12 @@
 //!
 //! The statement is told by a room above this one. It takes `$1`, a list of
 //! documents as text, and `$2`, how long it may wait for a lock, or null for as long
-//! as any statement, and returns the `id` of each document that it stored.
+//! as any statement, and returns a row for each document that it stored, with its `id` and
+//! whatever else its caller wants to know.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use std::collections::HashMap;
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use uuid::Uuid;
 
 use super::group_commit::{GroupCommit, Store};
@@ -42,24 +45,32 @@ impl Documents {
 
 impl Store for Documents {
     type Item = Document;
+    type Stored = QueryResult;
 
     /// The next group gathers while this one waits for the disk.
     const WRITERS: usize = 1;
 
-    async fn together(&self, items: &[&Document]) -> Result<Vec<bool>, DbErr> {
-        let stored = run(&self.core, self.sql, items, Some(PATIENCE)).await?;
-        Ok(items.iter().map(|item| stored.contains(&item.id)).collect())
+    async fn together(&self, items: &[&Document]) -> Result<Vec<Option<QueryResult>>, DbErr> {
+        let rows = run(&self.core, self.sql, items, Some(PATIENCE)).await?;
+        let id = |row: &QueryResult| row.try_get::<Uuid>("", "id");
+        let mut stored: HashMap<Uuid, QueryResult> =
+            rows.into_iter().map(|row| Ok((id(&row)?, row))).collect::<Result<_, DbErr>>()?;
+        Ok(items.iter().map(|item| stored.remove(&item.id)).collect())
     }
 
-    async fn alone(&self, item: &Document) -> Result<bool, DbErr> {
-        Ok(!run(&self.core, self.sql, &[item], None).await?.is_empty())
+    async fn alone(&self, item: &Document) -> Result<Option<QueryResult>, DbErr> {
+        Ok(run(&self.core, self.sql, &[item], None).await?.pop())
     }
 }
 
-/// Stores a document by the same statement in a transaction of the caller's. False: it
+/// Stores a document by the same statement in a transaction of the caller's. None: it
 /// may not be stored.
-pub async fn store_in(core: &impl ConnectionTrait, sql: &'static str, item: &Document) -> Result<bool> {
-    Ok(!run(core, sql, &[item], None).await?.is_empty())
+pub async fn store_in(
+    core: &impl ConnectionTrait,
+    sql: &'static str,
+    item: &Document,
+) -> Result<Option<QueryResult>> {
+    Ok(run(core, sql, &[item], None).await?.pop())
 }
 
 async fn run(
@@ -67,7 +78,7 @@ async fn run(
     sql: &str,
     items: &[&Document],
     patience: Option<&str>,
-) -> Result<Vec<Uuid>, DbErr> {
+) -> Result<Vec<QueryResult>, DbErr> {
     let size: usize = items.iter().map(|item| item.json.len() + 1).sum();
     let mut list = String::with_capacity(size + 1);
     for item in items {
@@ -76,5 +87,5 @@ async fn run(
     }
     list.push(']');
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [list.into(), patience.into()]);
-    core.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+    core.query_all_raw(statement).await
 }

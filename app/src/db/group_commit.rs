@@ -21,27 +21,32 @@ const BATCH: usize = 256;
 pub trait Store: Send + Sync + 'static {
     /// One of them. It says which message it is of: a group has one of a message at most.
     type Item: Send + Sync + 'static;
+    /// What is known of an item once it is stored.
+    type Stored: Send + 'static;
 
     /// Statements under way at once.
     const WRITERS: usize;
 
     /// Stores a group, each item all or not at all; which were stored. An item of a
     /// group may be left out for what stands in the way of it alone.
-    fn together(&self, items: &[&Self::Item]) -> impl Future<Output = Result<Vec<bool>, DbErr>> + Send;
+    fn together(
+        &self,
+        items: &[&Self::Item],
+    ) -> impl Future<Output = Result<Vec<Option<Self::Stored>>, DbErr>> + Send;
 
     /// Stores one item, whatever it has to wait for.
-    fn alone(&self, item: &Self::Item) -> impl Future<Output = Result<bool, DbErr>> + Send;
+    fn alone(&self, item: &Self::Item) -> impl Future<Output = Result<Option<Self::Stored>, DbErr>> + Send;
 }
 
-struct Request<T> {
-    item: T,
-    done: oneshot::Sender<Outcome<T>>,
+struct Request<S: Store> {
+    item: S::Item,
+    done: oneshot::Sender<Outcome<S>>,
 }
 
-enum Outcome<T> {
-    Stored,
+enum Outcome<S: Store> {
+    Stored(S::Stored),
     /// It was not stored in its group.
-    Left(T),
+    Left(S::Item),
     Failed(DbErr),
 }
 
@@ -49,7 +54,7 @@ enum Outcome<T> {
 #[derive(Debug)]
 pub struct GroupCommit<S: Store> {
     store: Arc<S>,
-    requests: mpsc::Sender<Request<S::Item>>,
+    requests: mpsc::Sender<Request<S>>,
 }
 
 impl<S: Store> Clone for GroupCommit<S> {
@@ -74,30 +79,35 @@ impl<S: Store> GroupCommit<S> {
         Self { store, requests }
     }
 
-    /// Stores an item. False: it may not be stored, and was not.
-    pub async fn store(&self, item: S::Item) -> Result<bool> {
+    /// Where items go.
+    pub fn inner(&self) -> &S {
+        &self.store
+    }
+
+    /// Stores an item. None: it may not be stored, and was not.
+    pub async fn store(&self, item: S::Item) -> Result<Option<S::Stored>> {
         let (done, outcome) = oneshot::channel();
         let ended = || Error::internal("storing in a group", "its writer has ended");
         self.requests.send(Request { item, done }).await.map_err(|_| ended())?;
         match outcome.await.map_err(|_| ended())? {
-            Outcome::Stored => Ok(true),
+            Outcome::Stored(stored) => Ok(Some(stored)),
             Outcome::Left(item) => Ok(self.store.alone(&item).await?),
             Outcome::Failed(error) => Err(error.into()),
         }
     }
 }
 
-async fn work<S: Store>(store: Arc<S>, waiting: Arc<Mutex<mpsc::Receiver<Request<S::Item>>>>) {
+async fn work<S: Store>(store: Arc<S>, waiting: Arc<Mutex<mpsc::Receiver<Request<S>>>>) {
     let mut group = Vec::with_capacity(BATCH);
     loop {
         if waiting.lock().await.recv_many(&mut group, BATCH).await == 0 {
             return;
         }
-        let items: Vec<&S::Item> = group.iter().map(|request: &Request<S::Item>| &request.item).collect();
+        let items: Vec<&S::Item> = group.iter().map(|request: &Request<S>| &request.item).collect();
         match store.together(&items).await {
             Ok(stored) => {
-                for (request, is_stored) in group.drain(..).zip(stored) {
-                    let outcome = if is_stored { Outcome::Stored } else { Outcome::Left(request.item) };
+                for (request, stored) in group.drain(..).zip(stored) {
+                    let outcome = stored.map_or_else(|| Outcome::Left(request.item), Outcome::Stored);
                     tell(request.done, outcome);
                 }
             }
@@ -118,6 +128,6 @@ async fn work<S: Store>(store: Arc<S>, waiting: Arc<Mutex<mpsc::Receiver<Request
 }
 
 /// A caller that is gone by now asks for no answer.
-fn tell<T>(done: oneshot::Sender<Outcome<T>>, outcome: Outcome<T>) {
+fn tell<S: Store>(done: oneshot::Sender<Outcome<S>>, outcome: Outcome<S>) {
     drop(done.send(outcome));
 }

@@ -84,7 +84,7 @@ async fn assemble(
 ) -> Result<AppState> {
     let models = models?;
     prepare::schemas(databases, &models, settings, purpose, migrate_pending).await?;
-    AppState::new(Arc::clone(settings), databases, models, super::events(), crate::chat::ending_statement())
+    AppState::new(Arc::clone(settings), databases, models, super::events(), crate::chat::turn_statements())
         .await
 }
 

@@ -97,6 +97,12 @@ impl Writer {
         self.length.send_replace(length);
     }
 
+    /// What was appended after the entry of this number.
+    pub fn after(&self, seq: i32) -> Vec<Entry> {
+        let entries = self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().filter(|entry| entry.seq > seq).cloned().collect()
+    }
+
     /// What this producer is told.
     pub fn signals(&self) -> Signals {
         self.shared.signals.clone()

@@ -171,6 +171,22 @@ impl MiniLm {
 
 impl Engine for MiniLm {
     fn embed(&self, _kind: EmbedKind, texts: &[&str]) -> Result<Vectors, ModelError> {
+        // One step into the threads' pool and out again: from outside each product
+        // would be handed in for itself, and waking somebody takes as long as it does.
+        rayon::scope(|_| self.embed_inside(texts))
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        // The tokenizer fails only on inconsistent vocabularies; the length in
+        // characters is then an upper bound.
+        self.tokenizer
+            .encode_fast(text, false)
+            .map_or_else(|_| text.chars().count(), |encoding| encoding.len())
+    }
+}
+
+impl MiniLm {
+    fn embed_inside(&self, texts: &[&str]) -> Result<Vectors, ModelError> {
         let texts: Vec<Vec<u32>> =
             texts.par_iter().map(|text| self.tokenize(text)).collect::<Result<_, _>>()?;
         let tokens: usize = texts.iter().map(Vec::len).sum();
@@ -187,14 +203,6 @@ impl Engine for MiniLm {
         };
         let tokens = texts.iter().map(|text| text.len() as u64).collect();
         Ok(Vectors { vectors, tokens })
-    }
-
-    fn count_tokens(&self, text: &str) -> usize {
-        // The tokenizer fails only on inconsistent vocabularies; the length in
-        // characters is then an upper bound.
-        self.tokenizer
-            .encode_fast(text, false)
-            .map_or_else(|_| text.chars().count(), |encoding| encoding.len())
     }
 }
 

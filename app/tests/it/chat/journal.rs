@@ -24,6 +24,13 @@ fn append(message_id: Uuid, lease_owner: Uuid, data: &[&str]) -> Append {
     Append { message_id, lease_owner, is_watched: false, lines: (1..).zip(data).map(line).collect() }
 }
 
+/// Lines that stand after the third.
+fn fourth(message_id: Uuid, lease_owner: Uuid) -> Append {
+    let mut append = append(message_id, lease_owner, &[r#"{"delta":"d"}"#, r#"{"delta":"e"}"#]);
+    append.lines.iter_mut().for_each(|line| line.seq += 3);
+    append
+}
+
 async fn stored(app: &TestApp, id: Uuid) -> i64 {
     let sql = format!("SELECT count(*) AS n FROM message_events WHERE message_id = '{id}'");
     let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql);
@@ -57,5 +64,29 @@ async fn lines_are_stored_only_under_a_living_lease_whoever_else_is_in_the_state
     }
     for id in expired.into_iter().chain(foreign).chain([spoilt]) {
         assert_eq!(stored(&app, id).await, 0);
+    }
+}
+
+/// All go at once: what would leave a gap is not stored, and costs nobody else anything.
+#[tokio::test]
+async fn no_append_leaves_a_gap() {
+    let app = TestApp::start().await;
+    let user = app.user().await;
+    let owner = Uuid::now_v7();
+    let three = [r#"{"delta":"a"}"#; 3];
+    let (whole, cut, empty) = (
+        turn(&app, &user, owner, 60).await,
+        turn(&app, &user, owner, 60).await,
+        turn(&app, &user, owner, 60).await,
+    );
+    let journal = &app.state.journal;
+    assert!(journal.append(append(whole, owner, &three)).await.unwrap());
+    assert!(journal.append(append(cut, owner, &three[..2])).await.unwrap());
+    let all = [whole, cut, empty].map(|id| journal.append(fourth(id, owner)));
+    let outcomes: Vec<bool> = join_all(all).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(outcomes, [true, false, false]);
+    for (id, last) in [(whole, 5), (cut, 2), (empty, 0)] {
+        assert_eq!(stored(&app, id).await, i64::from(last));
+        assert_eq!(journal.last(id).await.unwrap(), last);
     }
 }

@@ -80,8 +80,8 @@ impl Options {
         let mut models =
             LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir).expect("models");
         (self.change)(&mut models);
-        let (events, ending) = (tandem::server::events(), tandem::chat::ending_statement());
-        let state = AppState::new(settings, &databases, models, events, ending).await.expect("state");
+        let (events, turns) = (tandem::server::events(), tandem::chat::turn_statements());
+        let state = AppState::new(settings, &databases, models, events, turns).await.expect("state");
         let router = tandem::router::build(state.clone());
         let ai = postgres::operator(urls.ai.as_ref().unwrap_or(&urls.core));
         TestApp { state, urls, router, ai, _databases: databases }
