@@ -30,6 +30,7 @@ mod m20261121_000041_market;
 mod m20261121_000042_batch;
 mod m20261121_000043_definitions;
 mod m20261121_000044_figure_citations;
+mod m20261121_000046_message_words;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000042_batch::Migration),
             Box::new(m20261121_000043_definitions::Migration),
             Box::new(m20261121_000044_figure_citations::Migration),
+            Box::new(m20261121_000046_message_words::Migration),
         ]
     }
 

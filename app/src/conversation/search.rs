@@ -1,9 +1,9 @@
 //! Full-text search over one's own messages.
 //!
-//! A text is indexed as it is written ('simple') and by its English stems; a
-//! question finds it by either. So names, other languages and stop words are
-//! found, and "hedges" finds "hedging". Snippets are escaped before words in
-//! them are marked: nothing that was said can become markup.
+//! Words are indexed by their English stems, stop words too, numbers and addresses as
+//! they are written; a question is read in the same way. So names, other languages and
+//! stop words are found, and "hedges" finds "hedging". Snippets are escaped before words
+//! in them are marked: nothing that was said can become markup.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -28,8 +28,8 @@ use crate::web::{Cursor, Json, Page, Problems, Query, page, text};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct MessageSearch {
-    /// Words, "phrases in quotes", `or`, `-without`; 1 to 500 characters. With
-    /// a `-` every word is taken as it is written, else by its stem too.
+    /// Words, "phrases in quotes", `or`, `-without`; 1 to 500 characters. A word
+    /// stands for all its forms.
     #[garde(length(chars, min = 1, max = 500), custom(text::not_blank))]
     #[param(min_length = 1, max_length = 500)]
     pub q: String,
@@ -131,12 +131,8 @@ pub async fn find_whole(
     find(core, Wanted { user, words, limit, after: None, whole: Some(whole) }).await
 }
 
-/// What is asked, in both readings. A word that is excluded is excluded as it is
-/// written: in the other reading the message might be found all the same.
-const ASKED: &str =
-    "SELECT CASE WHEN strpos(simple::text, '!') > 0 THEN simple ELSE simple || english END AS query,
-        CASE WHEN numnode(english) > 0 THEN 'english'::regconfig ELSE 'simple'::regconfig END AS reading
-   FROM websearch_to_tsquery('simple', $1) AS simple, websearch_to_tsquery('english', $1) AS english";
+/// What is asked, read as messages are.
+const ASKED: &str = "SELECT websearch_to_tsquery('tandem_words', $1) AS query";
 /// The matches among which the best are looked for. Longer texts count for less.
 const FITTING: &str = "SELECT m.id, ts_rank(m.search, (SELECT query FROM asked), 1) AS rank
    FROM (SELECT m.id, m.search FROM conversations AS c JOIN messages AS m ON m.conversation_id = c.id
@@ -161,7 +157,7 @@ async fn find(core: &impl CoreConn, wanted: Wanted<'_>) -> Result<Vec<MessageHit
               WHERE $3::float4 IS NULL OR (rank, id) < ($3::float4, $4::uuid)
               ORDER BY rank DESC, id DESC LIMIT $5)
          SELECT m.id AS message_id, m.conversation_id, c.title AS conversation_title, m.role, m.created_at, best.rank,
-                ts_headline(asked.reading, {ESCAPED}, asked.query, {OPTIONS}) AS snippet
+                ts_headline('tandem_words', {ESCAPED}, asked.query, {OPTIONS}) AS snippet
            FROM best JOIN messages AS m ON m.id = best.id JOIN conversations AS c ON c.id = m.conversation_id
                 CROSS JOIN asked
           ORDER BY best.rank DESC, best.id DESC"

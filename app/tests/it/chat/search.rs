@@ -59,6 +59,7 @@ async fn messages_are_found_by_word_stem_and_phrase_best_first() {
 
     assert_eq!(snippets(&user, "\"hedge ratio\"").await.len(), 1);
     assert_eq!(snippets(&user, "hedge -ratio").await.len(), 2);
+    assert_eq!(snippets(&user, "hedge -ratios").await.len(), 2);
     assert_eq!(snippets(&user, "Absicherung or nothingatall").await.len(), 1);
     // Stop words are words.
     assert_eq!(
