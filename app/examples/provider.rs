@@ -19,6 +19,7 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -52,7 +53,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/v1/chat/completions", post(complete))
         .route("/scripts/{name}", post(learn))
         .with_state(Scripts::default());
-    axum::serve(listener, app).await?;
+    // What does not wait must not wait for its client either.
+    let connections = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+    axum::serve(connections, app).await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `tandem serve`
 
+use axum::serve::Listener;
 use clap::Args;
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,8 +35,8 @@ impl Serve {
         if self.demo {
             seed::refuse_in_production(&settings)?;
         }
-        let listener = server::listen(&settings).await?;
-        let address = listener.local_addr().context("reading the address")?;
+        let connections = server::listen(&settings).await?;
+        let address = connections.local_addr().context("reading the address")?;
         let (databases, state) = server::open(settings, Purpose::Serve, !self.no_migrate).await?;
         server::background(&state, &databases, !self.no_migrate);
         let base = format!("http://{address}");
@@ -49,7 +50,7 @@ impl Serve {
             std::future::pending::<Result<()>>().await
         };
         let result = tokio::select! {
-            result = server::serve(state.clone(), listener, stop) => result,
+            result = server::serve(state.clone(), connections, stop) => result,
             result = demo => result,
         };
         finish(databases, state).await?;

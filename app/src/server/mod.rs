@@ -4,6 +4,7 @@
 mod events;
 pub mod health;
 pub mod identified;
+mod listen;
 pub mod metrics;
 pub mod open_files;
 mod prepare;
@@ -12,5 +13,6 @@ mod start;
 mod watch;
 
 pub use events::events;
+pub use listen::listen;
 pub use prepare::prepare;
-pub use start::{background, jobs, listen, open, open_core, serve};
+pub use start::{background, jobs, open, open_core, serve};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::FusedFuture;
-use tokio::net::TcpListener;
 
+use super::listen::Connections;
 use super::{prepare, schedule, watch};
 use crate::analytics::Runner;
 use crate::config::Settings;
@@ -88,17 +88,6 @@ async fn assemble(
         .await
 }
 
-/// Binds the configured address.
-pub async fn listen(settings: &Settings) -> Result<TcpListener> {
-    let address = SocketAddr::new(settings.http.host, settings.http.port);
-    TcpListener::bind(address).await.map_err(|error| {
-        Error::startup(
-            format!("cannot listen on {address}: {error}"),
-            "stop what listens there, or set PORT (0 picks a free port) and HOST",
-        )
-    })
-}
-
 /// The handlers of every kind of job. Registered here, in the top tier, so that
 /// lower tiers can enqueue what higher ones run.
 pub fn jobs(state: &AppState) -> Registry {
@@ -144,10 +133,10 @@ pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool
 /// Serves until `stop` resolves, then ends what runs within a bound. Turns that
 /// have not ended by then are handed over: their text is kept, they are marked
 /// interrupted, and whoever follows them goes on at another replica.
-pub async fn serve(state: AppState, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+pub async fn serve(state: AppState, connections: Connections, stop: impl Future<Output = ()>) -> Result<()> {
     let shutdown = state.shutdown.clone();
     let app = router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let serving = axum::serve(connections, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let mut serving = std::pin::pin!(serving.into_future().fuse());
     tokio::select! {
         served = &mut serving => served.context("serving HTTP")?,
