@@ -20,15 +20,11 @@ FAST_CONNECTIONS = 32
 WARM = 2
 
 
-def _question(stage, number):
-    return stage.questions[number % len(stage.questions)]
-
-
-def _turns(stage, name, count, script):
-    """Questions that nobody asked before, which the provider answers by this script."""
-    stage.teach(name, script)
-    texts = [f"{_question(stage, number)} [[{name}{number}]]" for number in range(count)]
-    return stage.bodies(name, [{"text": text} for text in texts])
+def _turns(stage, name, count, script, first=0):
+    """Questions from the first on, which the provider answers by this script from now on."""
+    questions = [" ".join(question.split()) for question in stage.questions[first : first + count]]
+    stage.teach(script, questions)
+    return stage.bodies(name, [{"text": question} for question in questions])
 
 
 def with_model(stage, **settings):
@@ -44,10 +40,10 @@ def first_token(stage):
     with_model(stage)
     script = f"delay={DELAY_MS} tokens=5 gap=20"
     others_last = int((TURNS / TURNS_A_SECOND + 15) * 10)
-    others = _turns(stage, "others", OTHERS, f"delay={DELAY_MS} tokens={others_last} gap=100")
+    others = _turns(stage, "others", OTHERS, f"delay={DELAY_MS} tokens={others_last} gap=100", first=TURNS)
     turns = _turns(stage, "turns", TURNS, script)
-    asked = [{"model": "scripted", "stream": True, "messages": [{"role": "user", "content": "[[turns]]"}]}]
-    warm = _turns(stage, "warm", 20, "delay=1 tokens=5 gap=1")
+    asked = [{"model": "scripted", "stream": True, "messages": [{"role": "user", "content": " ".join(stage.questions[0].split())}]}]
+    warm = _turns(stage, "warm", 20, "delay=1 tokens=5 gap=1", first=TURNS + OTHERS)
     scene.check(stage.tandem_load("/chat/send", warm, connections=2, seconds=3, warmup=0, first=FIRST), "warm-up")
     background = stage.begin_load(
         stage.tandem.port, common.BASE + "/chat/send", others, stage.api.token,

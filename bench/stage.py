@@ -157,9 +157,10 @@ class Stage:
             self.provider = child.stdout.readline().strip()
         return self.provider
 
-    def teach(self, name, script):
-        """Tells the provider how to answer questions that name this."""
-        request = urllib.request.Request(f"{self.start_provider()}/scripts/{name}", script.encode())
+    def teach(self, script, questions):
+        """Tells the provider how to answer these questions."""
+        told = "\n".join([script, *questions])
+        request = urllib.request.Request(f"{self.start_provider()}/scripts", told.encode())
         urllib.request.urlopen(request, timeout=5).read()
 
     def start_twin(self):

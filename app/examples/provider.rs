@@ -1,9 +1,8 @@
 //! A scripted model server for `make bench`: speaks the part of the OpenAI
 //! wire format that is needed, with a known time to the first token and a known
-//! rate. How it answers is told beforehand, under a name of letters: POST
-//! `/scripts/turns` with `delay=200 tokens=60 gap=50` (milliseconds). A question names
-//! it with a number, `[[turns7]]`, so that what is embedded and searched for is a
-//! question; without that, 20 tokens at once.
+//! rate. How it answers which questions is told beforehand, so that these are like any
+//! others: POST `/scripts` with `delay=200 tokens=60 gap=50` (milliseconds) in the first
+//! line and a question in each other. What nobody told of gets 20 tokens at once.
 //!
 //! `provider [PORT]`: prints its address, serves on loopback until it is ended.
 
@@ -15,11 +14,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::serve::ListenerExt;
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -29,10 +29,10 @@ const LAST: &str = " finis";
 /// Longest answer, whatever is asked for.
 const TOKENS_MAX: u32 = 10_000;
 
-/// Scripts that are kept at most.
-const SCRIPTS_MAX: usize = 100;
+/// Questions that are kept at most.
+const QUESTIONS_MAX: usize = 10_000;
 
-/// What was told, by name.
+/// What was told, by question.
 type Scripts = Arc<Mutex<HashMap<String, Script>>>;
 
 #[derive(Clone, Copy)]
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     out.flush()?;
     let app = Router::new()
         .route("/v1/chat/completions", post(complete))
-        .route("/scripts/{name}", post(learn))
+        .route("/scripts", post(learn))
         .with_state(Scripts::default());
     // What does not wait must not wait for its client either.
     let connections = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
@@ -59,16 +59,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn learn(State(scripts): State<Scripts>, Path(name): Path<String>, told: String) {
+async fn learn(State(scripts): State<Scripts>, told: String) {
+    let mut lines = told.lines();
+    let script = Script::of(lines.next().unwrap_or_default());
     let mut scripts = scripts.lock().unwrap_or_else(PoisonError::into_inner);
-    if scripts.len() < SCRIPTS_MAX {
-        scripts.insert(name, Script::of(&told));
+    for question in lines.take(QUESTIONS_MAX.saturating_sub(scripts.len())) {
+        scripts.insert(question.trim().to_owned(), script);
     }
 }
 
 async fn complete(State(scripts): State<Scripts>, body: Bytes) -> Response {
     let received = Instant::now();
-    let script = named(&scripts, &String::from_utf8_lossy(&body));
+    let script = told(&scripts, &body);
     let frames = futures::stream::unfold(0_u32, move |sent| async move {
         if sent > script.tokens {
             return None;
@@ -99,13 +101,24 @@ fn frame(index: u32, tokens: u32) -> Bytes {
     ))
 }
 
-/// What the last `[[name7]]` of the request names.
-fn named(scripts: &Scripts, body: &str) -> Script {
-    let name =
-        body.rsplit_once("[[").and_then(|(_, rest)| rest.split_once("]]")).map_or("", |(name, _)| name);
-    let name = name.trim_end_matches(|character: char| character.is_ascii_digit());
+#[derive(Deserialize)]
+struct Asked {
+    messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    content: serde_json::Value,
+}
+
+/// How to answer the question that the last message ends with.
+fn told(scripts: &Scripts, body: &[u8]) -> Script {
+    let asked: Option<Asked> = serde_json::from_slice(body).ok();
+    let last = asked.as_ref().and_then(|asked| asked.messages.last()?.content.as_str());
+    let question = last.and_then(|text| text.lines().last()).unwrap_or_default();
     let scripts = scripts.lock().unwrap_or_else(PoisonError::into_inner);
-    scripts.get(name).copied().unwrap_or_else(|| Script::of(""))
+    scripts.get(question.trim()).copied().unwrap_or_else(|| Script::of(""))
 }
 
 impl Script {

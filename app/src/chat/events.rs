@@ -104,12 +104,12 @@ impl TurnLog {
     /// lost nothing, or the lease is lost.
     async fn mend(&self, entries: &[Entry]) -> Result<bool> {
         let last = self.journal.last(self.message_id.0).await?;
-        let lost = self.writer.after(last);
-        if lost.is_empty() {
+        let missing = self.writer.after(last);
+        if missing.is_empty() {
             return Ok(false);
         }
-        tracing::warn!(message.id = %self.message_id, lost = lost.len(), "the journal of a turn had lost events");
-        let whole: Vec<Entry> = lost.into_iter().chain(entries.iter().cloned()).collect();
+        tracing::warn!(message.id = %self.message_id, lost = missing.len(), "the journal of a turn had lost events");
+        let whole: Vec<Entry> = missing.into_iter().chain(entries.iter().cloned()).collect();
         self.journal.append(self.lines(&whole)).await
     }
 
