@@ -66,6 +66,9 @@ class Stage:
         with self._without_index("ix_ai_memories_embedding_hnsw"):
             self.postgres.sql(self._memories())
         self.postgres.sql("VACUUM ANALYZE")
+        # What filling wrote is on the disk before anything is measured: turns wait for the same disk.
+        self.postgres.sql("CHECKPOINT")
+        os.sync()
         self.queries = [json.loads(row[0]) for row in self.postgres.sql("SELECT embedding FROM bench.queries ORDER BY i")]
         self.questions = [row[0] for row in self.postgres.sql("SELECT content FROM bench.queries ORDER BY i")]
         self.passages = int(self.postgres.sql("SELECT count(*) FROM ai_kb_documents")[0][0])
