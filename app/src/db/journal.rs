@@ -96,6 +96,7 @@ impl Store for Appends {
     }
 }
 
+/// Holds for the transaction of the statement, which must depend on it.
 const HURRY: &str = "hurry AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))";
 
 const STORE: &str = "INSERT INTO message_events (message_id, seq, event, data)
