@@ -1,8 +1,9 @@
 //! The turn: a message comes in, an answer goes out.
 //!
-//! The question and the answer's row are stored at once, under a lease; from then on the turn belongs to the server. It retrieves, asks the
-//! model and stores with no database connection held while anything slow is
-//! awaited. Clients follow its log; one that leaves loses nothing.
+//! The question and the answer's row are stored at once, under a lease; from then on
+//! the turn belongs to the server. It retrieves, asks the model and stores with no
+//! database connection held while anything slow is awaited. Clients follow its log;
+//! one that leaves loses nothing.
 
 mod abandoned;
 mod amounts;
