@@ -193,7 +193,9 @@ class Api:
         if body is not None:
             payload = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
-        self.connection.request(method, BASE + path, payload, headers)
+        # The face of OpenAI's clients has a base of its own.
+        whole = path if path.startswith("/v1/") else BASE + path
+        self.connection.request(method, whole, payload, headers)
         answer = self.connection.getresponse()
         text = answer.read()
         if answer.status not in expect:

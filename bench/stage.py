@@ -284,6 +284,17 @@ def peer_python():
     return python
 
 
+def in_venv():
+    """Goes on in that Python, which has what the baselines are computed with."""
+    import os
+    import pathlib
+    import sys
+
+    python = peer_python()
+    if pathlib.Path(sys.executable) != python:
+        os.execv(python, [str(python), *sys.argv])
+
+
 def check(report, what):
     """A measurement with failed requests is none."""
     if report["failures"] or not report["answers"]:

@@ -13,6 +13,7 @@ pub mod db;
 pub mod jobs;
 pub mod llm;
 pub mod parse;
+pub mod ranking;
 pub mod web;
 // Tier 2
 pub mod state;

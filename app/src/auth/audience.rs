@@ -87,6 +87,11 @@ impl Audience {
         UserId(self.0.first().copied().unwrap_or_default())
     }
 
+    /// The values themselves.
+    pub fn ids(&self) -> &[Uuid] {
+        &self.0
+    }
+
     /// What a transaction that only reads for it may see.
     pub fn reach(&self) -> Reach {
         Reach::reading(self.0.iter().copied())

@@ -103,7 +103,7 @@ pub(super) async fn begin_again(
 struct Start {
     started_at: Instant,
     lease_owner: Uuid,
-    asked: Asked,
+    asked: Option<Asked>,
 }
 
 /// What is asked, and whether one may ask back.

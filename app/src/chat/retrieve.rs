@@ -8,7 +8,7 @@ use super::events::TurnLog;
 use super::figures::Figures;
 use crate::auth::CurrentUser;
 use crate::error::{Context, Error, Result};
-use crate::knowledge::Passage;
+use crate::knowledge::{ByWords, Passage};
 use crate::llm::ModelError;
 use crate::memory::Recollection;
 use crate::persona::Pair;
@@ -83,9 +83,13 @@ impl Retrieved {
     }
 }
 
-/// A question on its way to being a vector; none if nothing is retrieved.
+/// A question on its way to being a vector.
 /// Dropped, it is called off.
-pub(super) type Asked = Option<AbortOnDropHandle<Result<Vec<f32>, ModelError>>>;
+#[derive(Debug)]
+pub(super) struct Asked {
+    question: String,
+    vector: AbortOnDropHandle<Result<Vec<f32>, ModelError>>,
+}
 
 /// How much an answer may rest on.
 #[derive(Clone, Copy, Debug)]
@@ -112,13 +116,14 @@ impl Wanted {
 
 /// Embeds the question while the turn is still being stored. Only the user's
 /// own words are embedded, never the prompt around them.
-pub(super) fn ask(state: &AppState, user: UserId, question: &str, wanted: Wanted) -> Asked {
+pub(super) fn ask(state: &AppState, user: UserId, question: &str, wanted: Wanted) -> Option<Asked> {
     if wanted.passages == 0 && wanted.memories == 0 {
         return None;
     }
-    let (owned, question) = (state.clone(), question.to_owned());
-    let embed = async move { crate::usage::embed_query(&owned, user, &question).await };
-    Some(AbortOnDropHandle::new(state.tasks.spawn(embed)))
+    let (owned, words) = (state.clone(), question.to_owned());
+    let embed = async move { crate::usage::embed_query(&owned, user, &words).await };
+    let vector = AbortOnDropHandle::new(state.tasks.spawn(embed));
+    Some(Asked { question: question.to_owned(), vector })
 }
 
 /// Searches knowledge and memories at once. Never fails: an answer without
@@ -127,7 +132,7 @@ pub(super) async fn retrieve(
     state: &AppState,
     user: &CurrentUser,
     pair: Pair,
-    asked: Asked,
+    asked: Option<Asked>,
     wanted: Wanted,
 ) -> Retrieved {
     let Some(asked) = asked else { return Retrieved::default() };
@@ -149,15 +154,23 @@ async fn search(
     state: &AppState,
     user: &CurrentUser,
     pair: Pair,
-    asked: AbortOnDropHandle<Result<Vec<f32>, ModelError>>,
+    asked: Asked,
     wanted: Wanted,
 ) -> Result<Retrieved> {
-    let (vector, settled) = tokio::join!(asked, state.outbox.settle(user.id));
-    let vector = vector.context("embedding the question")?.map_err(Error::from)?;
-    settled?;
     let audience = user.audience();
+    let Asked { question, vector } = asked;
+    // Words need no vector: they are looked up while it is made.
+    let words = async {
+        state.outbox.settle(user.id).await?;
+        Ok::<_, Error>(match wanted.passages {
+            0 => None,
+            limit => Some(crate::knowledge::look_up(state, &audience, &question, limit).await),
+        })
+    };
+    let (vector, words) = tokio::join!(vector, words);
+    let vector = vector.context("embedding the question")?.map_err(Error::from)?;
     let (passages, memories) = tokio::join!(
-        knowledge(state, &audience, &vector, wanted.passages),
+        knowledge(state, &audience, &vector, words?, wanted.passages),
         recall(state, &audience, pair, &vector, wanted.memories),
     );
     let missing = (passages.is_err() || memories.is_err()).then_some("retrieval_unavailable");
@@ -176,12 +189,13 @@ async fn knowledge(
     state: &AppState,
     audience: &crate::auth::Audience,
     vector: &[f32],
+    words: Option<Result<ByWords>>,
     limit: u64,
 ) -> Result<Vec<Passage>> {
-    if limit == 0 {
-        return Ok(Vec::new());
+    match words {
+        Some(words) => crate::knowledge::retrieve(state, audience, vector, words?, limit).await,
+        None => Ok(Vec::new()),
     }
-    crate::knowledge::retrieve(state, audience, vector, limit).await
 }
 
 async fn recall(

@@ -85,7 +85,7 @@ pub(super) struct Draft {
 }
 
 /// Runs the turn to its end, under its lease.
-pub(super) async fn run(turn: Turn, asked: Asked, writer: Writer) {
+pub(super) async fn run(turn: Turn, asked: Option<Asked>, writer: Writer) {
     let signals = writer.signals();
     let log = TurnLog::new(turn.state.journal.clone(), turn.assistant_message_id, turn.lease_owner, writer);
     let work = write(&turn, asked, log, &signals);
@@ -97,7 +97,7 @@ pub(super) async fn run(turn: Turn, asked: Asked, writer: Writer) {
     }
 }
 
-async fn write(turn: &Turn, asked: Asked, mut log: TurnLog, signals: &Signals) {
+async fn write(turn: &Turn, asked: Option<Asked>, mut log: TurnLog, signals: &Signals) {
     let mut draft = Draft::default();
     let flushing = log.flushing();
     // A panic is a failure of this turn, and its client hears of it at once.
@@ -117,7 +117,7 @@ async fn write(turn: &Turn, asked: Asked, mut log: TurnLog, signals: &Signals) {
 }
 
 /// Retrieves, asks and streams.
-async fn produce(turn: &Turn, asked: Asked, log: &mut TurnLog, draft: &mut Draft) -> Result<()> {
+async fn produce(turn: &Turn, asked: Option<Asked>, log: &mut TurnLog, draft: &mut Draft) -> Result<()> {
     let state = &turn.state;
     log.event(
         "message_created",

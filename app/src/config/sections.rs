@@ -196,6 +196,14 @@ pub struct Knowledge {
     pub exact_below_rows: u32,
     /// Similarity below which a passage is no evidence; -1 takes the model's own value.
     pub similarity_floor: f32,
+    /// What words weigh in a hybrid search where they hit in full.
+    pub words_weight: f64,
+    /// What labels weigh in it.
+    pub labels_weight: f64,
+    /// How fast repetitions of a word stop counting.
+    pub bm25_k1: f64,
+    /// How much a passage's length counts.
+    pub bm25_b: f64,
 }
 
 /// `[memory]`

@@ -58,6 +58,20 @@ fn ranges(settings: &Settings) -> Result<()> {
         .chain(ledger::ranges(&settings.quota))
         .chain(market::ranges(&settings.market))
         .chain(portfolio::ranges(&settings.portfolio));
+    let weights = [
+        ("knowledge.words_weight", knowledge.words_weight, 10.0),
+        ("knowledge.labels_weight", knowledge.labels_weight, 10.0),
+        ("knowledge.bm25_k1", knowledge.bm25_k1, 10.0),
+        ("knowledge.bm25_b", knowledge.bm25_b, 1.0),
+    ];
+    for (key, given, high) in weights {
+        if !(0.0..=high).contains(&given) {
+            return Err(Error::startup(
+                format!("{key} is {given}, allowed are 0 to {high}"),
+                format!("set {key} to a value from 0 to {high}"),
+            ));
+        }
+    }
     for (key, given, low, high) in checks.into_iter().chain(sections) {
         if !(low..=high).contains(&given) {
             return Err(Error::startup(

@@ -89,6 +89,29 @@ impl<T: Cell + ?Sized> Cell for &T {
     }
 }
 
+impl Cell for [i64] {
+    fn write(&self, rows: &mut Vec<u8>) {
+        rows.push(b'{');
+        for (place, number) in self.iter().enumerate() {
+            if place > 0 {
+                rows.push(b',');
+            }
+            number.write(rows);
+        }
+        rows.push(b'}');
+    }
+}
+
+/// `bytea` in hexadecimal; the backslash before it is escaped.
+impl Cell for [u8] {
+    fn write(&self, rows: &mut Vec<u8>) {
+        rows.extend_from_slice(br"\\x");
+        for byte in self {
+            let _ = write!(rows, "{byte:02x}");
+        }
+    }
+}
+
 impl Cell for serde_json::Value {
     fn write(&self, rows: &mut Vec<u8>) {
         self.to_string().write(rows);
@@ -125,11 +148,13 @@ mod tests {
         let day = NaiveDate::from_ymd_opt(2024, 2, 29);
         Row::on(&mut rows).put("a\tb\\N\n\r").put(None::<i64>).put(true).put(-1.5).put(day).end();
         Row::on(&mut rows).put("").put(Decimal::new(-1050, 2)).put(serde_json::json!({"a": "\n"})).end();
+        Row::on(&mut rows).put(&[-1_i64, 2][..]).put(&[0_u8, 255][..]).put(&[0_i64; 0][..]).end();
         let text = String::from_utf8(rows).unwrap();
         assert_eq!(
             text,
             "a\\tb\\\\N\\n\\r\t\\N\tt\t-1.5\t2024-02-29\n\
-             \t-10.50\t{\"a\":\"\\\\n\"}\n"
+             \t-10.50\t{\"a\":\"\\\\n\"}\n\
+             {-1,2}\t\\\\x00ff\t{}\n"
         );
     }
 }

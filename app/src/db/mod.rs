@@ -29,6 +29,7 @@ pub mod tables;
 mod tx;
 mod url;
 pub mod vector;
+pub mod word_index;
 
 pub use connect::{Databases, Mode};
 pub use embedded::Purpose;

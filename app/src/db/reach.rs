@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::handle::{AiDb, AiTx};
 use super::tx::Tx;
+use super::word_index;
 use crate::error::{Error, Result};
 
 /// Requests act as this role when the login bypasses row security.
@@ -91,6 +92,13 @@ impl AiDb {
     /// The same for a search of another width than the connections' own.
     pub async fn begin_search(&self, reach: &Reach, ef_search: u32) -> Result<AiTx> {
         let settings = format!("{}; SET LOCAL hnsw.ef_search = {ef_search}", reach.settings());
+        self.begin_within(USER_ROLE, &settings).await
+    }
+
+    /// The same for statements that read a few rows through indexes, whatever
+    /// the planner would take their number for.
+    pub async fn begin_by_index(&self, reach: &Reach) -> Result<AiTx> {
+        let settings = format!("{}; {}", reach.settings(), word_index::BY_INDEX);
         self.begin_within(USER_ROLE, &settings).await
     }
 

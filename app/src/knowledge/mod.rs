@@ -4,7 +4,7 @@
 //! A source is accepted ([`accept`]) and answered for at once; a job cuts and
 //! embeds it ([`jobs::ingest`]) and swaps its passages in, all or nothing.
 //! [`requeue_lost`] finds what a crash between the two databases left behind. Every
-//! reader passes the audience it reads for.
+//! reader passes the audience it reads for. [`search`] finds by meaning and by words.
 
 pub mod accept;
 mod chunk;
@@ -21,11 +21,12 @@ mod query_vector;
 mod search;
 mod source;
 mod sweep;
+pub mod words;
 
 pub use chunk::MediaType;
 pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
 pub use search::{
-    GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, SpaceInfo, retrieve, search,
+    ByWords, GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, look_up, retrieve, search,
 };
 pub use source::{FileContent, Offer, SourceInput};
 pub use sweep::requeue_lost;

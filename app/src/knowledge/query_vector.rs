@@ -1,24 +1,7 @@
 //! What a search is near to, as a vector.
 
-use entity::ids::UserId;
-
-use super::search::SearchRequest;
 use crate::error::{Error, Result};
 use crate::state::AppState;
-
-/// The vector a request asks for.
-pub(super) async fn query_vector(
-    state: &AppState,
-    user: UserId,
-    request: &SearchRequest,
-) -> Result<Vec<f32>> {
-    match (&request.query, &request.embedding) {
-        (Some(query), None) => unit(state, crate::usage::embed_query(state, user, query).await?),
-        (None, Some(embedding)) => unit(state, embedding.clone()),
-        (None, None) => Err(Error::field("query", "give either query or embedding")),
-        (Some(_), Some(_)) => Err(Error::field("embedding", "give either query or embedding, not both")),
-    }
-}
 
 /// Checks a vector and scales it to length 1, which keeps every cosine and
 /// keeps the squares of large numbers from overflowing in the database.

@@ -26,11 +26,12 @@ const PAUSE: Duration = Duration::from_millis(10);
 type Run = fn(AppState) -> BoxFuture<'static, Result<u64>>;
 
 /// Name, period in seconds, and what to do; returns the rows it touched.
-const SCHEDULES: [(&str, u64, Run); 11] = [
+const SCHEDULES: [(&str, u64, Run); 12] = [
     ("interrupt expired turns", 3, |state| async move { chat::interrupt_expired(&state).await }.boxed()),
     ("refund lost reservations", 5, |state| async move { usage::refund_lost(&state.core).await }.boxed()),
     ("give up dead jobs", 30, |state| async move { jobs::give_up_dead(&state.core).await }.boxed()),
     ("requeue lost sources", 30, |state| async move { knowledge::requeue_lost(&state).await }.boxed()),
+    ("fold counts of words", 60, |state| async move { knowledge::words::fold_counts(&state).await }.boxed()),
     ("begin due batches", 15, |state| {
         async move { analytics::schedule::start_due(&state.core).await }.boxed()
     }),
@@ -71,6 +72,7 @@ pub(super) fn start(state: &AppState) {
         }
     };
     state.tasks.spawn(state.shutdown.clone().run_until_cancelled_owned(work));
+    knowledge::words::index_in_background(state);
 }
 
 fn report(name: &str, outcome: Result<u64>) {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::registry::Tool;
 use super::report::Found;
 use super::{Caller, ToolError};
-use crate::knowledge::{self, Hit, Passage, SearchRequest};
+use crate::knowledge::{self, Passage, SearchRequest};
 use crate::web::text;
 
 const LIMIT_DEFAULT: u64 = 5;
@@ -45,17 +45,9 @@ impl Tool for SearchKnowledge {
         let applied = json!({ "query": self.query, "limit": limit, "scopes": scopes });
         let state = &caller.state;
         state.outbox.settle(caller.user.id).await?;
-        let request = SearchRequest {
-            query: Some(self.query),
-            embedding: None,
-            limit,
-            scopes,
-            filter: None,
-            mode: knowledge::SearchMode::default(),
-            group_by: knowledge::GroupBy::default(),
-        };
+        let request = SearchRequest { query: Some(self.query), limit, scopes, ..SearchRequest::default() };
         let found = knowledge::search(state, &caller.user.audience(), request).await?;
-        let passages: Vec<Passage> = found.hits.into_iter().map(passage).collect();
+        let passages: Vec<Passage> = found.hits.into_iter().map(Passage::from).collect();
         let items: Vec<Value> = passages.iter().map(item).collect();
         let record: Vec<Value> = passages
             .iter()
@@ -80,16 +72,4 @@ fn item(passage: &Passage) -> Value {
         "page": passage.page,
         "content": passage.content,
     })
-}
-
-fn passage(hit: Hit) -> Passage {
-    Passage {
-        document_id: hit.document_id.into(),
-        source_id: hit.source_id.into(),
-        title: hit.title,
-        heading_path: hit.heading_path,
-        content: hit.content,
-        page: hit.page,
-        similarity: hit.similarity,
-    }
 }

@@ -72,13 +72,16 @@ const CORE_TABLES: [&str; 53] = [
     "usage_reservations",
     "users",
 ];
-const AI_TABLES: [&str; 9] = [
+const AI_TABLES: [&str; 12] = [
     "ai_embedding_spaces",
     "ai_feedback",
     "ai_inbox",
     "ai_kb_documents",
     "ai_kb_files",
     "ai_kb_sources",
+    "ai_kb_word_changes",
+    "ai_kb_word_counts",
+    "ai_kb_words",
     "ai_memories",
     "ai_quarantine",
     "ai_settings",

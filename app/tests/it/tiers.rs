@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const TIERS: &[(u8, &[&str])] = &[
     (0, &["config", "error", "telemetry"]),
-    (1, &["db", "jobs", "llm", "parse", "web"]),
+    (1, &["db", "jobs", "llm", "parse", "ranking", "web"]),
     (2, &["state"]),
     (3, &["auth", "conversation", "idempotency", "market", "persona", "usage"]),
     (4, &["knowledge", "memory", "portfolio"]),
@@ -23,6 +23,7 @@ const PEERS: &[(&str, &str)] = &[
     ("telemetry", "config"),
     ("telemetry", "error"),
     ("db", "llm"),
+    ("db", "ranking"),
     ("jobs", "db"),
     ("conversation", "auth"),
     ("conversation", "idempotency"),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{Item, items, over};
 use crate::db::AiDb;
+use crate::db::word_index::{Entry, PASSAGES};
 use crate::error::Result;
 use crate::knowledge::chunk::Passage;
 use crate::knowledge::ids;
@@ -88,6 +89,8 @@ pub(in crate::knowledge) struct Prepared {
     pub(in crate::knowledge) passages: Vec<Passage>,
     /// The page on which each passage begins; none for sources without pages.
     pub(in crate::knowledge) pages: Vec<Option<i32>>,
+    /// The words of each passage.
+    pub(in crate::knowledge) words: Vec<Entry>,
     /// As many as passages, once it is complete.
     pub(in crate::knowledge) vectors: Vec<Vec<f32>>,
 }
@@ -104,11 +107,12 @@ pub(in crate::knowledge) async fn write(ai: &AiDb, run: Uuid, sources: &[Prepare
                   JOIN unnest($1::uuid[], $2::bigint[]) AS item(id, generation) ON s.id = item.id AND s.generation = item.generation
                  WHERE s.status IN ('queued', 'processing') AND s.lease_owner = $3 ORDER BY s.id FOR UPDATE OF s";
     let current = items(&transaction.query_all_raw(over(lock, &named(sources), [run.into()])).await?)?;
-    let Swap { ids, counts, inserts } = swap(sources, &current);
+    let Swap { ids, counts, inserts, words } = swap(sources, &current);
     kb_document::Entity::delete_many().filter(DocumentColumn::SourceId.is_in(ids)).exec(&transaction).await?;
     for rows in inserts {
         kb_document::Entity::insert_many(rows).exec_without_returning(&transaction).await?;
     }
+    PASSAGES.insert(&transaction, &words).await?;
     let ready = "UPDATE ai_kb_sources s SET status = 'ready', documents = item.documents, error = NULL, lease_owner = NULL, updated_at = now()
                    FROM unnest($1::uuid[], $2::bigint[]) AS item(id, documents) WHERE s.id = item.id";
     transaction.execute_raw(over(ready, &counts, [])).await?;
@@ -121,10 +125,11 @@ struct Swap {
     /// Sources with the number of their passages.
     counts: Vec<Item>,
     inserts: Vec<Vec<kb_document::ActiveModel>>,
+    words: Vec<Entry>,
 }
 
 fn swap(sources: &[Prepared], current: &[Item]) -> Swap {
-    let mut swap = Swap { ids: Vec::new(), counts: Vec::new(), inserts: Vec::new() };
+    let mut swap = Swap { ids: Vec::new(), counts: Vec::new(), inserts: Vec::new(), words: Vec::new() };
     for prepared in sources {
         let id = prepared.source.id;
         if current.iter().all(|item| item.id != id) {
@@ -132,6 +137,7 @@ fn swap(sources: &[Prepared], current: &[Item]) -> Swap {
         }
         swap.ids.push(id);
         swap.counts.push(Item { id, generation: i64::try_from(prepared.passages.len()).unwrap_or(i64::MAX) });
+        swap.words.extend_from_slice(&prepared.words);
         for row in rows(prepared) {
             match swap.inserts.last_mut() {
                 Some(rows) if rows.len() < INSERT_ROWS => rows.push(row),

@@ -3,11 +3,13 @@
 mod batch;
 mod failures;
 mod files;
+mod hybrid;
 mod import;
 mod isolation;
 mod search;
 mod selectivity;
 mod sources;
+mod words;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value as DbValue};
 use serde_json::{Value, json};

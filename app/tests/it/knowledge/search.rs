@@ -22,7 +22,7 @@ async fn the_nearest_text_comes_first_with_its_exact_cosine() {
     let user = app.user().await;
     all_ingested(&app, &user, &TEXTS).await;
     let query = "which animals live in water";
-    let result = user.post("/knowledge/search", json!({ "query": query })).await.expect(200);
+    let result = user.post("/knowledge/search", json!({ "query": query, "mode": "dense" })).await.expect(200);
     assert_eq!(hits(&result)[0]["external_id"], "whales");
     let asked = embedded(&app, query).await;
     for hit in hits(&result) {
@@ -76,10 +76,15 @@ async fn wrong_requests_name_the_field() {
     send(json!({"query": "x", "limit": 201})).await.expect_wrong_field("limit");
     send(json!({"query": "x", "scopes": []})).await.expect_wrong_field("scopes");
     send(json!({"query": "x", "group_by": "page"})).await.expect_wrong_field("group_by");
-    send(json!({"query": "x", "explain": true})).await.expect_wrong_field("explain");
-    let problem = send(json!({"query": "x", "mode": "hybrid"})).await.expect_wrong_field("mode");
+    send(json!({"query": "x", "explain": 1})).await.expect_wrong_field("explain");
+    let problem = send(json!({"query": "x", "mode": "fuzzy"})).await.expect_wrong_field("mode");
     assert!(problem["errors"][0]["message"].as_str().unwrap().contains("dense"));
-    send(json!({"query": "x", "mode": "dense"})).await.expect(200);
+    for mode in ["lexical", "hybrid"] {
+        send(json!({"embedding": vec![1.0; 384], "mode": mode})).await.expect_wrong_field("mode");
+    }
+    for mode in ["dense", "lexical", "hybrid"] {
+        send(json!({"query": "x", "mode": mode})).await.expect(200);
+    }
 }
 
 #[tokio::test]

@@ -30,7 +30,10 @@ async fn a_text_is_ingested_and_found() {
     assert_eq!(ready["documents"], 1);
     assert_eq!(ready["scope"], "user");
     assert_eq!(ready["media_type"], "text/plain");
-    let result = user.post("/knowledge/search", json!({"query": "slope of returns"})).await.expect(200);
+    let result = user
+        .post("/knowledge/search", json!({"query": "slope of returns", "mode": "dense"}))
+        .await
+        .expect(200);
     let hit = &hits(&result)[0];
     assert_eq!(hit["external_id"], "b1");
     assert_eq!(hit["content"], BETA);

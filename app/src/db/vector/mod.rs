@@ -7,6 +7,10 @@
 //! asked for again exactly. `under_filled` therefore means: there are no more.
 //! That many rows pass is remembered for a moment ([`LargeFilters`]).
 
+mod page;
+
+pub use page::{Near, distances, every, page};
+
 use pgvector::Vector;
 use sea_orm::sea_query::extension::postgres::PgBinOper;
 use sea_orm::sea_query::{
@@ -93,80 +97,17 @@ pub async fn explain(ai: &impl AiConn, search: &Nearest<'_>) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// Finds the nearest row of each group (rows with the same value in the column
-/// `group`), nearest group first. The page is full whenever that many groups
-/// exist: the walk is widened a few times, then every passing row is compared.
-pub async fn nearest_of_each<R: FromQueryResult>(
+/// Rows by id, nearest first; the filter stays in force.
+pub async fn by_id<R: FromQueryResult>(
     ai: &impl AiConn,
     search: &Nearest<'_>,
-    group: &'static str,
-) -> Result<Found<R>> {
-    let wanted = usize::try_from(search.limit).unwrap_or(usize::MAX);
-    if !is_small(ai, search).await? {
-        for factor in WIDENINGS {
-            let winners = walked_groups(ai, search, group, search.limit * factor).await?;
-            if winners.len() >= wanted {
-                let ids = winners[..wanted].iter().copied();
-                let found = run::<R>(ai, &by_id(search, ids)).await?;
-                return Ok(Found { under_filled: found.len() < wanted, neighbours: found });
-            }
-        }
-        search.large.forget(&name_of(search));
-    }
-    let found = run::<R>(ai, &joined(search, exact_groups(search, group))).await?;
-    Ok(Found { under_filled: found.len() < wanted, neighbours: found })
+    ids: impl Iterator<Item = uuid::Uuid>,
+) -> Result<Vec<Neighbour<R>>> {
+    run(ai, &selection(search).and_where(Expr::col("id").is_in(ids)).to_owned()).await
 }
 
-/// Rows walked through for each group wanted, before everything is compared.
-const WIDENINGS: [u64; 2] = [4, 32];
-
-/// The nearest row of each group among the `rows` nearest rows.
-async fn walked_groups(
-    ai: &impl AiConn,
-    search: &Nearest<'_>,
-    group: &'static str,
-    rows: u64,
-) -> Result<Vec<uuid::Uuid>> {
-    let columns = ["id", group];
-    let narrow = Nearest { columns: &columns, related: &[], limit: rows, ..search.clone() };
-    let mut found: Vec<(f64, uuid::Uuid, uuid::Uuid)> = ai
-        .query_all(&walked(&narrow))
-        .await?
-        .iter()
-        .map(|row| Ok((row.try_get("", DISTANCE)?, row.try_get("", "id")?, row.try_get("", group)?)))
-        .collect::<Result<_>>()?;
-    found.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut groups = std::collections::HashSet::new();
-    found.retain(|(_, _, group)| groups.insert(*group));
-    Ok(found.into_iter().map(|(_, id, _)| id).collect())
-}
-
-/// Rows by id, with their distance; the filter stays in force.
-fn by_id(search: &Nearest<'_>, ids: impl Iterator<Item = uuid::Uuid>) -> SelectStatement {
-    selection(search).and_where(Expr::col("id").is_in(ids)).to_owned()
-}
-
-/// The nearest row of every group, all passing rows compared.
-fn exact_groups(search: &Nearest<'_>, group: &'static str) -> SelectStatement {
-    let best = Query::select()
-        .distinct_on([group])
-        .column("id")
-        .expr_as(distance(search), DISTANCE)
-        .from(search.table)
-        .cond_where(embedded(search))
-        .order_by(group, Order::Asc)
-        .order_by_expr(Expr::col(DISTANCE), Order::Asc)
-        .to_owned();
-    Query::select()
-        .columns(["id", DISTANCE])
-        .from_subquery(best, Alias::new("best"))
-        .order_by(DISTANCE, Order::Asc)
-        .limit(search.limit)
-        .to_owned()
-}
-
-/// Sets with fewer rows are small.
-fn threshold(search: &Nearest<'_>) -> u64 {
+/// Sets with fewer rows are small (see [`is_small`]).
+pub fn threshold(search: &Nearest<'_>) -> u64 {
     Ord::max(u64::from(search.exact_below), search.limit)
 }
 
@@ -179,8 +120,20 @@ fn name_of(search: &Nearest<'_>) -> String {
         .to_string(PostgresQueryBuilder)
 }
 
-/// Counts no further than the threshold, so the cost is bounded.
-async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
+/// The wide columns of rows that pass a filter.
+pub async fn rows<R: FromQueryResult>(
+    ai: &impl AiConn,
+    search: &Nearest<'_>,
+    filter: Condition,
+) -> Result<Vec<R>> {
+    let select = wide(search).from(search.table).cond_where(filter).to_owned();
+    let rows = ai.query_all(&select).await?;
+    Ok(rows.iter().map(|row| R::from_query_result(row, "")).collect::<Result<_, _>>()?)
+}
+
+/// Whether so few rows pass that all of them are looked at. Counts no further than
+/// the threshold, so the cost is bounded.
+pub async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
     let name = name_of(search);
     if search.large.holds(&name) {
         return Ok(false);
@@ -248,13 +201,17 @@ fn joined(search: &Nearest<'_>, winners: SelectStatement) -> SelectStatement {
         .to_owned()
 }
 
-fn selection(search: &Nearest<'_>) -> SelectStatement {
+fn wide(search: &Nearest<'_>) -> SelectStatement {
     let mut select = Query::select();
     select.columns(search.columns.iter().map(|column| (*column).into_iden()));
     for (name, sub_select) in search.related {
         select.expr_as(Expr::cust(*sub_select), *name);
     }
     select
+}
+
+fn selection(search: &Nearest<'_>) -> SelectStatement {
+    wide(search)
         .expr_as(distance(search), DISTANCE)
         .from(search.table)
         .cond_where(embedded(search))

@@ -1,0 +1,295 @@
+//! Searching passages: by meaning, by words, or by both.
+//!
+//! Words are looked up while the question's vector is made ([`by_words`]); then
+//! [`rank`] orders what either of the two found by both. A filter that lets few
+//! passages pass is answered by comparing all of them, and the words' weights are
+//! then those of just these passages.
+
+mod by_words;
+mod rank;
+mod request;
+mod result;
+
+use std::collections::{HashMap, HashSet};
+
+use entity::ids::{DocumentId, SourceId};
+use sea_orm::FromQueryResult;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use serde_json::Value;
+use uuid::Uuid;
+
+pub use by_words::ByWords;
+pub use request::{GroupBy, SearchMode, SearchRequest};
+pub use result::{Hit, Passage, SearchResult};
+
+use self::rank::{Ranked, Ranking, rank};
+use self::request::Asked;
+use self::result::{Explanation, HitExplanation, Plan, SpaceInfo};
+use super::query_vector::unit;
+use crate::auth::Audience;
+use crate::db::AiTx;
+use crate::db::vector::{self, Near, Nearest};
+use crate::error::Result;
+use crate::ranking::fusion::Weights;
+use crate::state::AppState;
+
+const TABLE: &str = "ai_kb_documents";
+
+/// What the passages of a source have in common.
+const GROUP: &str = "source_id";
+
+/// Passages that the search by words brings to the order at least.
+const BEST_BY_WORDS: usize = 100;
+
+/// Returned with each passage. Its source belongs to the same audience.
+const RELATED: [(&str, &str); 1] = [(
+    "external_id",
+    "(SELECT source.external_id FROM ai_kb_sources AS source WHERE source.id = ai_kb_documents.source_id)",
+)];
+
+/// Searches what an audience may read. 422 for a vector of another space.
+pub async fn search(state: &AppState, audience: &Audience, request: SearchRequest) -> Result<SearchResult> {
+    let search = Search { state, audience, request: &request };
+    let found = match request.asked()? {
+        Asked::Vector(embedding) => search.by_meaning(unit(state, embedding.to_vec())?).await?,
+        Asked::Dense(query) => search.by_meaning(search.embed(query).await?).await?,
+        Asked::Lexical(query) => search.by_words(query).await?,
+        Asked::Hybrid(query) => {
+            let (vector, words) = tokio::join!(search.embed(query), search.look_up(query));
+            search.by_both(vector?, words?).await?
+        }
+    };
+    let space = state.models.embedder.space();
+    Ok(SearchResult {
+        under_filled: (found.hits.len() as u64) < request.limit,
+        hits: found.hits,
+        space: SpaceInfo {
+            provider: space.provider.clone(),
+            model: space.model.clone(),
+            dimensions: space.dimensions,
+        },
+        explain: found.explain,
+    })
+}
+
+/// Looks the words of a question up that [`retrieve`] is for; while its vector is made.
+pub async fn look_up(state: &AppState, audience: &Audience, query: &str, limit: u64) -> Result<ByWords> {
+    let request = wanted(limit);
+    Search { state, audience, request: &request }.look_up(query).await
+}
+
+/// The passages for an answer, best first. Nothing is left out for being too far
+/// away; that is for the caller to judge.
+pub async fn retrieve(
+    state: &AppState,
+    audience: &Audience,
+    query_vector: &[f32],
+    words: ByWords,
+    limit: u64,
+) -> Result<Vec<Passage>> {
+    let request = wanted(limit);
+    let search = Search { state, audience, request: &request };
+    let found = search.by_both(unit(state, query_vector.to_vec())?, words).await?;
+    Ok(found.hits.into_iter().map(Passage::from).collect())
+}
+
+fn wanted(limit: u64) -> SearchRequest {
+    SearchRequest { limit, ..SearchRequest::default() }
+}
+
+struct Search<'a> {
+    state: &'a AppState,
+    audience: &'a Audience,
+    request: &'a SearchRequest,
+}
+
+/// What one of the ways found.
+#[derive(Debug, Default)]
+struct Found {
+    hits: Vec<Hit>,
+    explain: Option<Explanation>,
+}
+
+impl Search<'_> {
+    async fn embed(&self, query: &str) -> Result<Vec<f32>> {
+        unit(self.state, crate::usage::embed_query(self.state, self.audience.user(), query).await?)
+    }
+
+    async fn look_up(&self, query: &str) -> Result<ByWords> {
+        by_words::find(self.state, self.audience, query, &self.nearest(Vec::new())).await
+    }
+
+    async fn begin(&self) -> Result<AiTx> {
+        self.state.ai.begin_for(&self.audience.reach()).await
+    }
+
+    fn is_grouped(&self) -> bool {
+        self.request.group_by == GroupBy::Source
+    }
+
+    /// How many groups the page must have.
+    fn groups(&self) -> u64 {
+        if self.is_grouped() { self.request.limit } else { 0 }
+    }
+
+    async fn by_meaning(&self, vector: Vec<f32>) -> Result<Found> {
+        let nearest = self.nearest(vector);
+        let ai = self.begin().await?;
+        let rows: Vec<vector::Neighbour<Row>> = if self.is_grouped() {
+            let near = vector::page(&ai, &nearest, GROUP, self.groups()).await?;
+            let firsts = firsts_of_groups(&near, self.limit());
+            vector::by_id(&ai, &nearest, firsts.into_iter()).await?
+        } else {
+            vector::nearest(&ai, &nearest).await?.neighbours
+        };
+        let plan = if self.is_explained() { Some(self.plan(&ai, &nearest).await?) } else { None };
+        let explain = plan.map(|plan| Explanation::without_words(plan, rows.len()));
+        let hits = rows.into_iter().map(|row| {
+            let similarity = row.similarity();
+            Hit { score: similarity, similarity: Some(similarity), ..row.row.into() }
+        });
+        Ok(Found { hits: hits.collect(), explain })
+    }
+
+    async fn plan(&self, ai: &AiTx, nearest: &Nearest<'_>) -> Result<Plan> {
+        Ok(if vector::is_small(ai, nearest).await? { Plan::Exact } else { Plan::Index })
+    }
+
+    async fn by_words(&self, query: &str) -> Result<Found> {
+        let words = self.look_up(query).await?;
+        let ai = self.begin().await?;
+        let wanted = if self.is_grouped() { usize::MAX } else { self.limit() };
+        let best = words.best(wanted);
+        let rows: HashMap<Uuid, Row> = self.rows(&ai, &best).await?;
+        let mut sources = HashSet::new();
+        let hits = best.iter().filter_map(|id| rows.get(id).map(|row| (*id, row)));
+        let hits = hits.filter(|(_, row)| !self.is_grouped() || sources.insert(row.source_id));
+        let hits: Vec<Hit> = hits
+            .zip(1..)
+            .take(self.limit())
+            .map(|((id, row), place)| {
+                let bm25 = words.texts.get(&id).map_or(0.0, |text| text.bm25);
+                let explain = self.is_explained().then_some(HitExplanation {
+                    similarity_rank: None,
+                    bm25,
+                    bm25_rank: Some(place),
+                    words: bm25,
+                    labels: 0.0,
+                });
+                Hit { score: bm25, explain, ..row.clone().into() }
+            })
+            .collect();
+        let best_bm25 = hits.first().map_or(0.0, |hit| hit.score);
+        let explain =
+            self.is_explained().then(|| Explanation::of_words(&words, 1.0, best_bm25, words.texts.len()));
+        Ok(Found { hits, explain })
+    }
+
+    async fn by_both(&self, vector: Vec<f32>, mut words: ByWords) -> Result<Found> {
+        let nearest = self.nearest(vector);
+        let ai = self.begin().await?;
+        let near = self.candidates(&ai, &nearest, &mut words).await?;
+        let settings = &self.state.settings.knowledge;
+        let weights = Weights { words: settings.words_weight, labels: settings.labels_weight };
+        let ranking = rank(&near, &words, weights);
+        let first = ranking.first(self.limit(), self.is_grouped());
+        let ids: Vec<Uuid> = first.iter().map(|ranked| ranked.id).collect();
+        let mut rows = self.rows(&ai, &ids).await?;
+        let mut explained = if self.is_explained() { ranking.explain(&first) } else { HashMap::new() };
+        let hits = first.iter().filter_map(|ranked| {
+            let Ranked { id, score, signals, .. } = *ranked;
+            let row = rows.remove(&id)?;
+            Some(Hit {
+                score,
+                similarity: Some(signals.similarity),
+                explain: explained.remove(&id),
+                ..row.into()
+            })
+        });
+        let hits = hits.collect();
+        let explain = self.is_explained().then(|| {
+            let Ranking { fusion, best_bm25, candidates } = &ranking;
+            Explanation::of_words(&words, fusion.words, *best_bm25, candidates.len())
+        });
+        Ok(Found { hits, explain })
+    }
+
+    /// What either way found, with its distance, and the words of all of it.
+    async fn candidates(&self, ai: &AiTx, nearest: &Nearest<'_>, words: &mut ByWords) -> Result<Vec<Near>> {
+        if words.is_complete {
+            return vector::every(ai, nearest, GROUP).await;
+        }
+        let mut near = vector::page(ai, nearest, GROUP, self.groups()).await?;
+        let by_meaning: HashSet<Uuid> = near.iter().map(|near| near.id).collect();
+        words.complete_with(ai, by_meaning.iter().copied(), nearest.filter.clone()).await?;
+        let best = words.best(BEST_BY_WORDS.max(self.limit()));
+        let others: Vec<Uuid> = best.into_iter().filter(|id| !by_meaning.contains(id)).collect();
+        near.extend(vector::distances(ai, nearest, GROUP, others).await?);
+        Ok(near)
+    }
+
+    async fn rows(&self, ai: &AiTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Row>> {
+        let filter = Condition::all()
+            .add(self.request.condition(self.audience))
+            .add(Expr::col("id").is_in(ids.iter().copied()));
+        let rows: Vec<Row> = vector::rows(ai, &self.nearest(Vec::new()), filter).await?;
+        Ok(rows.into_iter().map(|row| (row.id.0, row)).collect())
+    }
+
+    fn nearest(&self, vector: Vec<f32>) -> Nearest<'_> {
+        Nearest {
+            table: TABLE,
+            columns: &["id", "source_id", "title", "heading_path", "content", "page", "metadata"],
+            related: &RELATED,
+            filter: self.request.condition(self.audience),
+            vector,
+            limit: self.request.limit,
+            exact_below: self.state.settings.knowledge.exact_below_rows,
+            large: &self.state.large_filters,
+        }
+    }
+
+    fn limit(&self) -> usize {
+        usize::try_from(self.request.limit).unwrap_or(usize::MAX)
+    }
+
+    fn is_explained(&self) -> bool {
+        self.request.explain
+    }
+}
+
+fn firsts_of_groups(near: &[Near], limit: usize) -> Vec<Uuid> {
+    let mut groups = HashSet::new();
+    near.iter().filter(|near| groups.insert(near.group)).take(limit).map(|near| near.id).collect()
+}
+
+#[derive(Clone, Debug, FromQueryResult)]
+struct Row {
+    id: DocumentId,
+    source_id: SourceId,
+    external_id: Option<String>,
+    title: String,
+    heading_path: String,
+    content: String,
+    page: Option<i32>,
+    metadata: Value,
+}
+
+impl From<Row> for Hit {
+    /// Without its place.
+    fn from(row: Row) -> Self {
+        Self {
+            document_id: row.id.0,
+            source_id: row.source_id.0,
+            external_id: row.external_id,
+            title: row.title,
+            heading_path: row.heading_path,
+            content: row.content,
+            page: row.page,
+            score: 0.0,
+            similarity: None,
+            metadata: row.metadata,
+            explain: None,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The words of passages: what is indexed, and the upkeep of the index.
+
+use std::time::Duration;
+
+use entity::ai::kb_document;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::db::word_index::{Entry, PASSAGES};
+use crate::error::{Context, Result};
+use crate::ranking::keys::Stored;
+use crate::ranking::words;
+use crate::state::AppState;
+
+/// Passages a transaction indexes.
+const BATCH: u64 = 500;
+
+/// Between two batches; and between two looks when everything is indexed.
+const PAUSE: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_mins(10);
+
+/// Values of metadata that are labels, the first ones; and the longest one.
+const LABELS_MAX: usize = 20;
+const LABEL_CHARACTERS_MAX: usize = 200;
+
+/// A passage as its words are made of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'a> {
+    pub(super) audience: Uuid,
+    pub(super) title: &'a str,
+    pub(super) heading_path: &'a str,
+    pub(super) content: &'a str,
+    pub(super) scope: &'a str,
+    pub(super) metadata: &'a Value,
+}
+
+impl Text<'_> {
+    /// The row of its words. Title and headings belong to the text: a passage is
+    /// found by what stands above it.
+    pub(super) fn entry(&self, id: Uuid) -> Entry {
+        let Self { audience, title, heading_path, content, .. } = *self;
+        let text = words::of_text(&format!("{title}\n{heading_path}\n{content}"));
+        Entry {
+            id,
+            words: Stored::new(audience, &text),
+            labels: Stored::new(audience, &words::of_text(&self.labels())),
+            version: words::VERSION,
+        }
+    }
+
+    /// Title, scope and the short values of metadata. Ids are no names.
+    fn labels(&self) -> String {
+        let mut values = Vec::new();
+        short_values(self.metadata, &mut values);
+        let values = values.iter().map(String::as_str).chain([self.title, self.scope]);
+        let parts = values.flat_map(|value| value.split([' ', ':', '/']));
+        parts.filter(|part| Uuid::try_parse(part).is_err()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn short_values(value: &Value, values: &mut Vec<String>) {
+    if values.len() >= LABELS_MAX {
+        return;
+    }
+    match value {
+        Value::String(text) if text.chars().nth(LABEL_CHARACTERS_MAX).is_none() => values.push(text.clone()),
+        Value::Number(number) => values.push(number.to_string()),
+        Value::Array(items) => items.iter().for_each(|item| short_values(item, values)),
+        Value::Object(fields) => fields.values().for_each(|field| short_values(field, values)),
+        _ => {}
+    }
+}
+
+/// Indexes passages that are not, or by earlier rules: those of a database that
+/// was filled before there was an index. Works in the background, in small
+/// batches; until it is done such passages are found by meaning alone.
+pub fn index_in_background(state: &AppState) {
+    let owned = state.clone();
+    let work = async move {
+        loop {
+            let pause = match index_some(&owned).await {
+                Ok(0) => LOOK_EVERY,
+                Ok(passages) => {
+                    tracing::info!(passages, "indexed the words of passages");
+                    PAUSE
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the words of passages wait to be indexed");
+                    LOOK_EVERY
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    };
+    state.tasks.spawn(state.shutdown.clone().run_until_cancelled_owned(work));
+}
+
+/// Indexes a batch; how many passages that were. Several processes may do so at once.
+pub async fn index_some(state: &AppState) -> Result<u64> {
+    let ai = state.ai.begin_worker().await?;
+    let ids = PASSAGES.take_missing(&ai, words::VERSION, BATCH).await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let rows: Vec<Row> = kb_document::Entity::find()
+        .filter(kb_document::Column::Id.is_in(ids))
+        // A passage that is deleted meanwhile takes no row with it.
+        .lock_shared()
+        .into_partial_model()
+        .all(&ai)
+        .await?;
+    let entries = tokio::task::spawn_blocking(move || rows.iter().map(Row::entry).collect::<Vec<_>>());
+    let entries = entries.await.context("taking passages apart")?;
+    PASSAGES.insert(&ai, &entries).await?;
+    ai.commit().await?;
+    Ok(entries.len() as u64)
+}
+
+/// Folds what was counted lately into the counts.
+pub async fn fold_counts(state: &AppState) -> Result<u64> {
+    let ai = state.ai.begin_worker().await?;
+    let folded = PASSAGES.fold(&ai).await?;
+    ai.commit().await?;
+    Ok(folded)
+}
+
+#[derive(Debug, sea_orm::DerivePartialModel)]
+#[sea_orm(entity = "kb_document::Entity", from_query_result)]
+struct Row {
+    id: entity::ids::DocumentId,
+    owner_id: Option<entity::ids::UserId>,
+    tenant_id: Option<entity::ids::TenantId>,
+    title: String,
+    heading_path: String,
+    content: String,
+    scope: String,
+    metadata: Value,
+}
+
+impl Row {
+    fn entry(&self) -> Entry {
+        let ownership = crate::auth::Ownership { owner_id: self.owner_id, tenant_id: self.tenant_id };
+        let text = Text {
+            audience: ownership.audience(),
+            title: &self.title,
+            heading_path: &self.heading_path,
+            content: &self.content,
+            scope: &self.scope,
+            metadata: &self.metadata,
+        };
+        text.entry(self.id.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn labels_name_and_identify_nothing() {
+        let metadata = json!({
+            "ticker": "AMZN", "year": 2017, "tags": ["filing"], "long": "x".repeat(300),
+            "source": "1b671a64-40d5-491e-99b0-da01ff1f3341", "draft": true
+        });
+        let text = Text {
+            audience: Uuid::nil(),
+            title: "Annual report",
+            heading_path: "",
+            content: "",
+            scope: "portfolio:1b671a64-40d5-491e-99b0-da01ff1f3341",
+            metadata: &metadata,
+        };
+        let mut labels: Vec<String> = text.labels().split(' ').map(str::to_owned).collect();
+        labels.sort();
+        assert_eq!(labels, ["2017", "AMZN", "Annual", "filing", "portfolio", "report"]);
+    }
+}
