@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use base64::Engine;
@@ -60,6 +61,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What searches learned about their filters.
     pub large_filters: LargeFilters,
+    /// Whether every passage was in the index over words when that was looked at last.
+    pub is_word_index_whole: Arc<AtomicBool>,
     /// Work that outlives its request; shutdown waits for it.
     pub tasks: TaskTracker,
     /// Cancelled when the process begins to stop.
@@ -124,6 +127,7 @@ impl AppState {
             far: FarLogs::default(),
             metrics: Metrics::new(),
             large_filters: LargeFilters::default(),
+            is_word_index_whole: Arc::default(),
             tasks,
             shutdown: CancellationToken::new(),
         }))

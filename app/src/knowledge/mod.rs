@@ -9,6 +9,7 @@
 pub mod accept;
 mod chunk;
 mod delete;
+mod fields;
 mod files;
 pub mod http;
 mod ids;

@@ -1,5 +1,6 @@
 //! The words of passages: what is indexed, and the upkeep of the index.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use entity::ai::kb_document;
@@ -7,6 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::fields;
 use crate::db::word_index::{Entry, PASSAGES};
 use crate::error::{Context, Result};
 use crate::ranking::keys::Stored;
@@ -43,7 +45,7 @@ impl Text<'_> {
         let text = words::of_text(&format!("{title}\n{heading_path}\n{content}"));
         Entry {
             id,
-            words: Stored::new(audience, &text),
+            words: Stored::new(audience, &text).found_by(fields::keys_of(audience, self.metadata)),
             labels: Stored::new(audience, &words::of_text(&self.labels())),
             version: words::VERSION,
         }
@@ -100,6 +102,7 @@ pub fn index_in_background(state: &AppState) {
 pub async fn index_some(state: &AppState) -> Result<u64> {
     let ai = state.ai.begin_worker().await?;
     let ids = PASSAGES.take_missing(&ai, words::VERSION, BATCH).await?;
+    state.is_word_index_whole.store(ids.is_empty(), Ordering::Release);
     if ids.is_empty() {
         return Ok(0);
     }

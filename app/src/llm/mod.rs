@@ -195,6 +195,16 @@ pub enum EmbedKind {
     Passage,
 }
 
+impl EmbedKind {
+    /// Its name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Passage => "passage",
+        }
+    }
+}
+
 /// Vectors in the order of their texts, each of unit length.
 #[derive(Clone, Debug, Default)]
 pub struct Embeddings {

@@ -55,6 +55,7 @@ pub(super) async fn search(state: &AppState, audience: &Audience, wanted: Search
         columns: COLUMNS,
         related: &[],
         filter,
+        by_index: None,
         vector: wanted.vector,
         limit: wanted.limit,
         exact_below: state.settings.knowledge.exact_below_rows,

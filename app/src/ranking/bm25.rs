@@ -27,6 +27,24 @@ pub struct Parameters {
 pub struct Question {
     words: Vec<Word>,
     places: HashMap<u32, usize>,
+    sieve: Sieve,
+}
+
+/// Which last bytes the words' numbers have: most words of a text are none of the
+/// question's, and this says so at once.
+#[derive(Clone, Copy, Debug)]
+struct Sieve([bool; 256]);
+
+impl Sieve {
+    fn of<'a>(numbers: impl Iterator<Item = &'a u32>) -> Self {
+        let mut sieve = Self([false; 256]);
+        numbers.for_each(|number| sieve.0[usize::from(number.to_be_bytes()[3])] = true);
+        sieve
+    }
+
+    fn may_hold(&self, number: u32) -> bool {
+        self.0[usize::from(number.to_be_bytes()[3])]
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -41,17 +59,22 @@ impl Question {
     pub fn new(text: &str, audiences: &[Uuid]) -> Self {
         let words: Vec<Word> =
             words::of_question(text).into_iter().map(|asked| Word::new(asked, audiences)).collect();
-        let places = words
+        let places: HashMap<u32, usize> = words
             .iter()
             .enumerate()
             .flat_map(|(place, word)| word.keys.iter().map(move |&key| (keys::short(key), place)))
             .collect();
-        Self { words, places }
+        Self { sieve: Sieve::of(places.keys()), words, places }
     }
 
     /// Whether there is nothing to look for.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
+    }
+
+    /// The places of the words that texts are found by; the others only name sources.
+    pub fn counted(&self) -> impl Iterator<Item = usize> {
+        (0..self.words.len()).filter(|&place| self.words[place].times > 0)
     }
 
     /// How many different words there are.
@@ -74,7 +97,7 @@ impl Question {
         let mut times = vec![0; self.words.len()];
         let sequence = keys::read(sequence);
         let length = sequence.len();
-        for word in sequence {
+        for word in sequence.filter(|word| self.sieve.may_hold(*word)) {
             if let Some(&place) = self.places.get(&word) {
                 times[place] += 1;
             }

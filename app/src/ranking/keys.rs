@@ -23,6 +23,11 @@ pub fn of_audience(audience: Uuid) -> i64 {
     of_word(audience, "")
 }
 
+/// The key of a value at a path of a text's metadata. No word begins with the byte that sets these apart.
+pub fn of_field(audience: Uuid, path: &str, value: &str) -> i64 {
+    of_word(audience, &format!("\0{path}\0{value}"))
+}
+
 /// What stands for a word in a text's row: the lower half of its key. Within one
 /// text that is as good as the key.
 pub fn short(key: i64) -> u32 {
@@ -40,6 +45,15 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// With keys of something else that texts are found by.
+    #[must_use]
+    pub fn found_by(mut self, keys: impl IntoIterator<Item = i64>) -> Self {
+        self.keys.extend(keys);
+        self.keys.sort_unstable();
+        self.keys.dedup();
+        self
+    }
+
     /// From the words of a text of an audience.
     pub fn new(audience: Uuid, words: &[String]) -> Self {
         let mut keys: Vec<i64> = words.iter().map(|word| of_word(audience, word)).collect();
@@ -73,6 +87,7 @@ mod tests {
     #[test]
     fn audiences_share_no_key() {
         assert_ne!(of_word(Uuid::from_u128(1), "bond"), of_word(Uuid::from_u128(2), "bond"));
+        assert_ne!(of_field(Uuid::nil(), "a", "bc"), of_field(Uuid::nil(), "ab", "c"));
     }
 
     #[test]

@@ -26,7 +26,8 @@ const ASKED_MAX: usize = 256;
 pub struct Asked {
     /// The forms under which it may be stored: the English one, and as it is written.
     pub forms: Vec<String>,
-    /// How often the question has it.
+    /// How often the question has it; none for two neighbours written as one, as ids
+    /// and file names have them ("Best Buy" in `BESTBUY_2023`): those name a source and count for no text.
     pub times: u32,
 }
 
@@ -46,27 +47,45 @@ pub fn of_text(text: &str) -> Vec<String> {
 
 /// The different words of a question, in the order in which they first come.
 pub fn of_question(text: &str) -> Vec<Asked> {
-    let mut asked: Vec<Asked> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut collected = Collected::default();
+    let mut before: Option<String> = None;
+    let mut joined = Vec::new();
     for_each(&normalized(text), |word, is_plain| {
-        let first = if is_plain {
-            word.to_owned()
-        } else if is_stop_word(word) {
+        if !is_plain && is_stop_word(word) {
+            before = None;
             return;
-        } else {
-            stem(word)
-        };
-        if let Some(&place) = places.get(&first) {
-            asked[place].times += 1;
-            add_form(&mut asked[place].forms, word);
-        } else if asked.len() < ASKED_MAX {
-            places.insert(first.clone(), asked.len());
-            let mut forms = vec![first];
-            add_form(&mut forms, word);
-            asked.push(Asked { forms, times: 1 });
         }
+        collected.add(if is_plain { word.to_owned() } else { stem(word) }, word, 1);
+        let is_word = !is_plain && word.chars().all(char::is_alphabetic);
+        if let (Some(before), true) = (before.take(), is_word) {
+            joined.push(before + word);
+        }
+        before = is_word.then(|| word.to_owned());
     });
-    asked
+    for name in joined {
+        collected.add(stem(&name), &name, 0);
+    }
+    collected.asked
+}
+
+#[derive(Debug, Default)]
+struct Collected {
+    asked: Vec<Asked>,
+    places: HashMap<String, usize>,
+}
+
+impl Collected {
+    fn add(&mut self, first: String, as_written: &str, times: u32) {
+        if let Some(&place) = self.places.get(&first) {
+            self.asked[place].times += times;
+            add_form(&mut self.asked[place].forms, as_written);
+        } else if self.asked.len() < ASKED_MAX {
+            self.places.insert(first.clone(), self.asked.len());
+            let mut forms = vec![first];
+            add_form(&mut forms, as_written);
+            self.asked.push(Asked { forms, times });
+        }
+    }
 }
 
 fn add_form(forms: &mut Vec<String>, word: &str) {
@@ -139,8 +158,23 @@ mod tests {
         let words = of_question("Zinsen and zinsen on bonds");
         assert_eq!(words[0], Asked { forms: vec!["zinsen".to_owned()], times: 2 });
         assert_eq!(words[1], Asked { forms: vec!["bond".to_owned(), "bonds".to_owned()], times: 1 });
-        assert_eq!(asked("paying pays pay").len(), 1);
-        assert_eq!(asked("paying pays pay")[0], ("pay".to_owned(), 3));
+        assert_eq!(asked("paying, and pays")[0], ("pay".to_owned(), 2));
+    }
+
+    #[test]
+    fn neighbours_written_as_one_name_sources_and_count_for_no_text() {
+        let words = asked("revenue of Best Buy in 2023");
+        assert_eq!(
+            words,
+            [
+                ("revenu".to_owned(), 1),
+                ("best".to_owned(), 1),
+                ("buy".to_owned(), 1),
+                ("2023".to_owned(), 1),
+                ("bestbuy".to_owned(), 0)
+            ]
+        );
+        assert!(of_text("BESTBUY_2023_10K").contains(&"bestbuy".to_owned()));
     }
 
     #[test]

@@ -40,6 +40,19 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Searched {
+    corpus: &'static str,
+    mode: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Embedded {
+    provider: String,
+    model: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Connections {
     database: &'static str,
     state: &'static str,
@@ -69,6 +82,8 @@ pub struct Metrics {
     turns: Gauge,
     first_token_seconds: Histogram,
     turn_seconds: Histograms<Outcome>,
+    search_seconds: Histograms<Searched>,
+    embedded_tokens: Family<Embedded, Counter>,
     connections: Family<Connections, Gauge>,
     queued: Family<Queued, Gauge>,
     panics: Counter,
@@ -92,6 +107,8 @@ impl Metrics {
             turns: Gauge::default(),
             first_token_seconds: latencies(),
             turn_seconds: Family::new_with_constructor(latencies),
+            search_seconds: Family::new_with_constructor(latencies),
+            embedded_tokens: Family::default(),
             connections: Family::default(),
             queued: Family::default(),
             panics: Counter::default(),
@@ -113,6 +130,9 @@ impl Metrics {
         registry.register_with_unit("turn_first_token", help, Unit::Seconds, m.first_token_seconds);
         let help = "From the request to the answer's end";
         registry.register_with_unit("turn_duration", help, Unit::Seconds, m.turn_seconds);
+        let help = "From the question to what was found, with the embedding of its words";
+        registry.register_with_unit("search_duration", help, Unit::Seconds, m.search_seconds);
+        registry.register("embedding_tokens", "Tokens that embedding models read", m.embedded_tokens);
         registry.register("db_connections", "Connections of this process", m.connections);
         registry.register("queue_length", "Rows of the queues, all replicas", m.queued);
         registry.register("panics", "Requests that ended in a panic", m.panics);
@@ -162,6 +182,17 @@ impl Metrics {
     /// An answer is finished: `complete` or `failed`.
     pub fn turn_ended(&self, outcome: &'static str, after: Duration) {
         self.turn_seconds.get_or_create(&Outcome { outcome }).observe(after.as_secs_f64());
+    }
+
+    /// A search of a corpus (`knowledge`, `memories`) was answered.
+    pub fn searched(&self, corpus: &'static str, mode: &'static str, after: Duration) {
+        self.search_seconds.get_or_create(&Searched { corpus, mode }).observe(after.as_secs_f64());
+    }
+
+    /// An embedding model read tokens of a kind of text (`query`, `passage`).
+    pub fn embedded(&self, provider: &str, model: &str, kind: &'static str, tokens: u64) {
+        let embedded = Embedded { provider: provider.to_owned(), model: model.to_owned(), kind };
+        self.embedded_tokens.get_or_create(&embedded).inc_by(tokens);
     }
 
     /// How many connections a pool has.

@@ -26,7 +26,7 @@ pub async fn embed(
     let embedder = &state.models.embedder;
     let space = embedder.space();
     if space.provider == LOCAL {
-        return embedder.embed(kind, texts).await;
+        return in_process(state, kind, texts).await;
     }
     let (answer, spent) = measured(state, kind, texts).await;
     let core = state.core.clone();
@@ -42,7 +42,7 @@ pub async fn embed_on_quota(state: &AppState, user: UserId, texts: Vec<String>) 
     let embedder = &state.models.embedder;
     let space = embedder.space();
     if space.provider == LOCAL {
-        return Ok(embedder.embed(EmbedKind::Passage, texts).await?);
+        return Ok(in_process(state, EmbedKind::Passage, texts).await?);
     }
     let about = count(texts.iter().map(|text| estimate::tokens(text)).sum());
     let usage = Usage { prompt_tokens: about, total_tokens: about, ..Usage::default() };
@@ -52,6 +52,18 @@ pub async fn embed_on_quota(state: &AppState, user: UserId, texts: Vec<String>) 
     let (answer, spent) = measured(state, EmbedKind::Passage, texts).await;
     account.settle_aside(spent).await;
     Ok(answer?)
+}
+
+/// Embeds texts with the model of this process, which costs nothing.
+async fn in_process(state: &AppState, kind: EmbedKind, texts: Vec<String>) -> Result<Embeddings, ModelError> {
+    let answer = state.models.embedder.embed(kind, texts).await?;
+    counted_in_metrics(state, kind, answer.tokens);
+    Ok(answer)
+}
+
+fn counted_in_metrics(state: &AppState, kind: EmbedKind, tokens: u64) {
+    let space = state.models.embedder.space();
+    state.metrics.embedded(&space.provider, &space.model, kind.as_str(), tokens);
 }
 
 /// Embeds texts with a provider's model, and says what that took.
@@ -68,6 +80,7 @@ async fn measured(
     let counted = answer.as_ref().map_or(0, |embeddings| embeddings.tokens);
     let estimated = answer.is_ok() && counted == 0;
     let tokens = if estimated { count(about) } else { u32::try_from(counted).unwrap_or(u32::MAX) };
+    counted_in_metrics(state, kind, u64::from(tokens));
     let usage = Usage { prompt_tokens: tokens, total_tokens: tokens, ..Usage::default() };
     let spent = Spent {
         kind: "embedding",

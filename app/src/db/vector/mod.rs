@@ -33,6 +33,8 @@ pub struct Nearest<'a> {
     pub related: &'a [(&'static str, &'static str)],
     /// Which rows may be found. Always holds the audience.
     pub filter: Condition,
+    /// What follows from `filter` and is found by an index; for where few rows pass.
+    pub by_index: Option<Condition>,
     /// What to be near to, of the active space's length.
     pub vector: Vec<f32>,
     /// Rows wanted.
@@ -142,7 +144,7 @@ pub async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
     let passing = Query::select()
         .expr(Expr::val(1))
         .from(search.table)
-        .cond_where(search.filter.clone())
+        .cond_where(search.compared())
         .limit(threshold)
         .to_owned();
     let count = Query::select()
@@ -173,7 +175,7 @@ fn exact(search: &Nearest<'_>) -> SelectStatement {
         .column("id")
         .expr_as(distance(search), DISTANCE)
         .from(search.table)
-        .cond_where(embedded(search))
+        .cond_where(compared(search))
         .order_by_expr(distance(search).add(0.0_f64), Order::Asc)
         .limit(search.limit)
         .to_owned();
@@ -217,6 +219,18 @@ fn selection(search: &Nearest<'_>) -> SelectStatement {
         .cond_where(embedded(search))
         .limit(search.limit)
         .to_owned()
+}
+
+impl Nearest<'_> {
+    /// The filter for statements that read every row that passes.
+    pub fn compared(&self) -> Condition {
+        self.by_index.iter().cloned().fold(self.filter.clone(), Condition::add)
+    }
+}
+
+/// As [`embedded`], for statements that read every row that passes.
+fn compared(search: &Nearest<'_>) -> Condition {
+    Condition::all().add(search.compared()).add(Expr::col("embedding").is_not_null())
 }
 
 fn embedded(search: &Nearest<'_>) -> Condition {

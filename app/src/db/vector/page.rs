@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use uuid::Uuid;
 
-use super::{DISTANCE, Nearest, distance, embedded, is_small, name_of, threshold, walked};
+use super::{DISTANCE, Nearest, compared, distance, is_small, name_of, threshold, walked};
 use crate::db::handle::AiConn;
 use crate::error::Result;
 
@@ -83,7 +83,7 @@ fn all(search: &Nearest<'_>, group: &'static str) -> SelectStatement {
         .columns(["id", group])
         .expr_as(distance(search), DISTANCE)
         .from(search.table)
-        .cond_where(embedded(search))
+        .cond_where(compared(search))
         .to_owned()
 }
 
@@ -99,7 +99,7 @@ fn of_each(search: &Nearest<'_>, group: &'static str, groups: u64) -> SelectStat
         .columns(["id", group])
         .expr_as(distance(search), DISTANCE)
         .from(search.table)
-        .cond_where(embedded(search))
+        .cond_where(compared(search))
         .order_by(group, Order::Asc)
         .order_by_expr(Expr::col(DISTANCE), Order::Asc)
         .to_owned();

@@ -18,6 +18,9 @@ use crate::state::AppState;
 /// the cost of a question independent of how common its words are.
 const READ_MAX: u64 = 1000;
 
+/// So many times more are looked at where a filter stands before them.
+const FILTERED_TIMES: u64 = 8;
+
 /// What is known of passages by their words.
 #[derive(Debug)]
 pub struct ByWords {
@@ -43,6 +46,7 @@ pub(super) async fn find(
     audience: &Audience,
     query: &str,
     search: &Nearest<'_>,
+    is_filtered: bool,
 ) -> Result<ByWords> {
     let question = Question::new(query, audience.ids());
     let ai = state.ai.begin_by_index(&audience.reach()).await?;
@@ -52,17 +56,19 @@ pub(super) async fn find(
         let read = if question.is_empty() {
             Vec::new()
         } else {
-            PASSAGES.all(&ai, search.filter.clone(), limit).await?
+            PASSAGES.all(&ai, search.compared(), limit).await?
         };
         return Ok(complete(question, &read, parameters));
     }
     let statistics = statistics(&ai, &question, audience).await?;
     let bm25 = Bm25::new(&question, &statistics, parameters);
-    let keys = rarest(&question, &statistics);
+    // A filter leaves fewer of what words bring, so words bring more.
+    let room = if is_filtered { READ_MAX * FILTERED_TIMES } else { READ_MAX };
+    let keys = rarest(&question, &statistics, room);
     let read = if keys.is_empty() {
         Vec::new()
     } else {
-        PASSAGES.having_any(&ai, keys, search.filter.clone(), READ_MAX).await?
+        PASSAGES.having_any(&ai, keys, search.compared(), READ_MAX).await?
     };
     let mut found = ByWords { question, bm25, is_complete: false, texts: HashMap::new() };
     found.add(&read);
@@ -102,11 +108,11 @@ async fn statistics(ai: &AiTx, question: &Question, audience: &Audience) -> Resu
 
 /// The keys of the rarest words that together bring no more passages than are
 /// read; of the rarest word alone if that brings more.
-fn rarest(question: &Question, statistics: &Statistics) -> Vec<i64> {
+fn rarest(question: &Question, statistics: &Statistics, room: u64) -> Vec<i64> {
     let mut places: Vec<usize> =
-        (0..question.len()).filter(|&place| statistics.holding[place] > 0.0).collect();
+        question.counted().filter(|&place| statistics.holding[place] > 0.0).collect();
     places.sort_by(|&one, &other| statistics.holding[one].total_cmp(&statistics.holding[other]));
-    let mut room = number(i64::try_from(READ_MAX).unwrap_or(i64::MAX));
+    let mut room = number(i64::try_from(room).unwrap_or(i64::MAX));
     let mut keys = Vec::new();
     for place in places {
         room -= statistics.holding[place];

@@ -9,13 +9,13 @@ mod by_words;
 mod rank;
 mod request;
 mod result;
+mod row;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
-use entity::ids::{DocumentId, SourceId};
-use sea_orm::FromQueryResult;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
-use serde_json::Value;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use by_words::ByWords;
@@ -25,6 +25,7 @@ pub use result::{Hit, Passage, SearchResult};
 use self::rank::{Ranked, Ranking, rank};
 use self::request::Asked;
 use self::result::{Explanation, HitExplanation, Plan, SpaceInfo};
+use self::row::{COLUMNS, RELATED, Row};
 use super::query_vector::unit;
 use crate::auth::Audience;
 use crate::db::AiTx;
@@ -41,16 +42,12 @@ const GROUP: &str = "source_id";
 /// Passages that the search by words brings to the order at least.
 const BEST_BY_WORDS: usize = 100;
 
-/// Returned with each passage. Its source belongs to the same audience.
-const RELATED: [(&str, &str); 1] = [(
-    "external_id",
-    "(SELECT source.external_id FROM ai_kb_sources AS source WHERE source.id = ai_kb_documents.source_id)",
-)];
-
 /// Searches what an audience may read. 422 for a vector of another space.
 pub async fn search(state: &AppState, audience: &Audience, request: SearchRequest) -> Result<SearchResult> {
     let search = Search { state, audience, request: &request };
-    let found = match request.asked()? {
+    let began = Instant::now();
+    let asked = request.asked()?;
+    let found = match asked {
         Asked::Vector(embedding) => search.by_meaning(unit(state, embedding.to_vec())?).await?,
         Asked::Dense(query) => search.by_meaning(search.embed(query).await?).await?,
         Asked::Lexical(query) => search.by_words(query).await?,
@@ -59,6 +56,7 @@ pub async fn search(state: &AppState, audience: &Audience, request: SearchReques
             search.by_both(vector?, words?).await?
         }
     };
+    state.metrics.searched("knowledge", asked.mode(), began.elapsed());
     let space = state.models.embedder.space();
     Ok(SearchResult {
         under_filled: (found.hits.len() as u64) < request.limit,
@@ -116,11 +114,16 @@ impl Search<'_> {
     }
 
     async fn look_up(&self, query: &str) -> Result<ByWords> {
-        by_words::find(self.state, self.audience, query, &self.nearest(Vec::new())).await
+        let nearest = self.nearest(Vec::new());
+        by_words::find(self.state, self.audience, query, &nearest, self.request.is_filtered()).await
     }
 
     async fn begin(&self) -> Result<AiTx> {
-        self.state.ai.begin_for(&self.audience.reach()).await
+        let reach = self.audience.reach();
+        if self.request.filter.is_some() {
+            return self.state.ai.begin_by_index(&reach).await;
+        }
+        self.state.ai.begin_for(&reach).await
     }
 
     fn is_grouped(&self) -> bool {
@@ -239,14 +242,21 @@ impl Search<'_> {
     fn nearest(&self, vector: Vec<f32>) -> Nearest<'_> {
         Nearest {
             table: TABLE,
-            columns: &["id", "source_id", "title", "heading_path", "content", "page", "metadata"],
+            columns: COLUMNS,
             related: &RELATED,
             filter: self.request.condition(self.audience),
+            by_index: self.by_index(),
             vector,
             limit: self.request.limit,
             exact_below: self.state.settings.knowledge.exact_below_rows,
             large: &self.state.large_filters,
         }
+    }
+
+    /// Passages from before the index would be missed by it.
+    fn by_index(&self) -> Option<Condition> {
+        let is_whole = self.state.is_word_index_whole.load(Ordering::Acquire);
+        is_whole.then(|| self.request.by_index(self.audience)).flatten()
     }
 
     fn limit(&self) -> usize {
@@ -261,35 +271,4 @@ impl Search<'_> {
 fn firsts_of_groups(near: &[Near], limit: usize) -> Vec<Uuid> {
     let mut groups = HashSet::new();
     near.iter().filter(|near| groups.insert(near.group)).take(limit).map(|near| near.id).collect()
-}
-
-#[derive(Clone, Debug, FromQueryResult)]
-struct Row {
-    id: DocumentId,
-    source_id: SourceId,
-    external_id: Option<String>,
-    title: String,
-    heading_path: String,
-    content: String,
-    page: Option<i32>,
-    metadata: Value,
-}
-
-impl From<Row> for Hit {
-    /// Without its place.
-    fn from(row: Row) -> Self {
-        Self {
-            document_id: row.id.0,
-            source_id: row.source_id.0,
-            external_id: row.external_id,
-            title: row.title,
-            heading_path: row.heading_path,
-            content: row.content,
-            page: row.page,
-            score: 0.0,
-            similarity: None,
-            metadata: row.metadata,
-            explain: None,
-        }
-    }
 }

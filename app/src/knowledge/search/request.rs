@@ -1,14 +1,17 @@
 //! What a search is asked.
 
+use chrono::{DateTime, Utc};
 use garde::Validate;
 use sea_orm::sea_query::extension::postgres::PgBinOper;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::auth::Audience;
 use crate::error::{Error, Result};
+use crate::knowledge::fields;
 use crate::knowledge::source::bounded_metadata;
 use crate::web::text::{no_nul, not_blank};
 
@@ -39,6 +42,18 @@ pub struct SearchRequest {
     #[garde(custom(filter_fields))]
     #[schema(value_type = Option<Object>)]
     pub filter: Option<Map<String, Value>>,
+    /// Only these sources; 1 to 100.
+    #[serde(default)]
+    #[garde(length(min = 1, max = 100))]
+    pub source_ids: Option<Vec<Uuid>>,
+    /// Only passages stored at this time or later.
+    #[serde(default)]
+    #[garde(skip)]
+    pub created_from: Option<DateTime<Utc>>,
+    /// Only passages stored before this time.
+    #[serde(default)]
+    #[garde(skip)]
+    pub created_before: Option<DateTime<Utc>>,
     /// How to search: `hybrid` where there are words, `dense` for a vector.
     #[serde(default)]
     #[garde(skip)]
@@ -104,7 +119,27 @@ impl SearchRequest {
             let fields = Expr::val(Value::Object(fields.clone()));
             filter = filter.add(Expr::col("metadata").binary(PgBinOper::Contains, fields));
         }
+        if let Some(sources) = &self.source_ids {
+            filter = filter.add(Expr::col("source_id").is_in(sources.iter().copied()));
+        }
+        if let Some(from) = self.created_from {
+            filter = filter.add(Expr::col("created_at").gte(from));
+        }
+        if let Some(before) = self.created_before {
+            filter = filter.add(Expr::col("created_at").lt(before));
+        }
         filter
+    }
+
+    /// What of that an index finds that row-level security would not let find it.
+    pub(super) fn by_index(&self, audience: &Audience) -> Option<Condition> {
+        fields::condition(audience.ids(), self.filter.as_ref()?)
+    }
+
+    /// Whether there is any condition but the audience.
+    pub(super) fn is_filtered(&self) -> bool {
+        let dated = self.created_from.is_some() || self.created_before.is_some();
+        self.scopes.is_some() || self.filter.is_some() || self.source_ids.is_some() || dated
     }
 }
 
@@ -119,6 +154,17 @@ pub(super) enum Asked<'a> {
     Dense(&'a str),
     /// A meaning.
     Vector(&'a [f32]),
+}
+
+impl Asked<'_> {
+    /// Its name in metrics.
+    pub(super) fn mode(self) -> &'static str {
+        match self {
+            Self::Hybrid(_) => "hybrid",
+            Self::Lexical(_) => "lexical",
+            Self::Dense(_) | Self::Vector(_) => "dense",
+        }
+    }
 }
 
 fn limit_default() -> u64 {

@@ -153,7 +153,7 @@ impl Explanation {
             words_weight,
             best_bm25,
             bm25_limit: found.bm25.limit(),
-            words: (0..found.question.len()).map(word).collect(),
+            words: found.question.counted().map(word).collect(),
         }
     }
 }

@@ -6,6 +6,7 @@ use entity::ids::UserId;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -97,6 +98,7 @@ pub async fn search(
     user: CurrentUser,
     Json(request): Json<SearchMemories>,
 ) -> Result<Json<MemoryHits>> {
+    let began = Instant::now();
     let wanted = Search {
         vector: vector(&state, user.id, request.query, request.embedding).await?,
         limit: request.limit,
@@ -105,6 +107,7 @@ pub async fn search(
     };
     state.outbox.settle(user.id).await?;
     let found = find(&state, &user.audience(), wanted).await?;
+    state.metrics.searched("memories", "dense", began.elapsed());
     Ok(Json(MemoryHits {
         hits: found.neighbours.into_iter().map(MemoryHit::from).collect(),
         under_filled: found.under_filled,

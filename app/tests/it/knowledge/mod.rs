@@ -3,6 +3,7 @@
 mod batch;
 mod failures;
 mod files;
+mod filters;
 mod hybrid;
 mod import;
 mod isolation;

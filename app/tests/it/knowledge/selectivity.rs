@@ -100,6 +100,7 @@ async fn plan(app: &TestApp) {
         table: "ai_kb_documents",
         columns: &["id"],
         filter: audience.condition(),
+        by_index: None,
         vector: question(),
         related: &[],
         limit: 10,

@@ -58,6 +58,8 @@ async fn metrics_count_requests_turns_pools_and_jobs_without_raw_paths() {
     user.get(&format!("/knowledge/sources/{}", uuid::Uuid::now_v7())).await.expect(404);
     user.request(Method::from_bytes(b"STRANGE").unwrap(), "/auth/me", None, &[]).await.expect(405);
     user.post("/knowledge/sources", json!({ "title": "One", "text": "Waits." })).await.expect(202);
+    user.post("/knowledge/search", json!({ "query": "waits" })).await.expect(200);
+    user.post("/memories/search", json!({ "query": "waits" })).await.expect(200);
     let events = "INSERT INTO outbox (id, aggregate_type, aggregate_id, kind, dead_at)
                   SELECT gen_random_uuid(), 'source', gen_random_uuid(), 'source.deleted', CASE WHEN n = 1 THEN now() END
                     FROM generate_series(1, 3) AS n";
@@ -68,6 +70,8 @@ async fn metrics_count_requests_turns_pools_and_jobs_without_raw_paths() {
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
     let text = answer.text().await.unwrap();
     for line in [
+        "tandem_search_duration_seconds_count{corpus=\"knowledge\",mode=\"hybrid\"} 1",
+        "tandem_search_duration_seconds_count{corpus=\"memories\",mode=\"dense\"} 1",
         "tandem_http_requests_total{route=\"/api/v1/chat/conversations/{id}/send\",method=\"POST\",status=\"200\"} 2",
         "tandem_http_requests_total{route=\"unmatched\",method=\"GET\",status=\"404\"} 1",
         "tandem_http_requests_total{route=\"/api/v1/auth/me\",method=\"other\",status=\"405\"} 1",
@@ -84,6 +88,9 @@ async fn metrics_count_requests_turns_pools_and_jobs_without_raw_paths() {
     ] {
         assert!(text.lines().any(|given| given == line), "no line {line} in:\n{text}");
     }
+    let name = "tandem_embedding_tokens_total{provider=\"local\",model=\"pocket\",kind=\"query\"} ";
+    let tokens: u64 = text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap();
+    assert!(tokens >= 4, "the two turns' and the two searches' questions: {tokens}");
     assert!(text.contains("tandem_process_start_time_seconds 1") && text.contains("tandem_build{version="));
     assert!(!text.contains(&conversation) && !text.contains("such/route"), "raw paths are no labels");
     assert!(!text.contains(&user.email));
