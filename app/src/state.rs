@@ -19,6 +19,7 @@ use crate::db::{AiDb, CoreDb, Databases, LargeFilters, Mode, settings};
 use crate::error::{Context, Result};
 use crate::jobs::outbox::{self, Outbox};
 use crate::llm::LanguageModels;
+use crate::llm::rerank::{self, Reranker};
 use crate::parse::Slots;
 use crate::telemetry::metrics::Metrics;
 use crate::web::far::FarLogs;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub mode: Mode,
     /// What chats and embeds.
     pub models: LanguageModels,
+    /// What orders passages anew; none: they keep the order of the search.
+    pub reranker: Option<Arc<dyn Reranker>>,
     /// What ai has to learn of core.
     pub outbox: Outbox,
     /// Where running turns store their events.
@@ -108,6 +111,7 @@ impl AppState {
         let (core, ai) = (databases.core.clone(), databases.ai.clone());
         let outbox = Outbox::new(core, ai, events, lease, tasks.clone());
         let slots = Slots::new(&settings.files);
+        let reranker = rerank::from_settings(&settings.rerank)?;
         let journal = Journal::start(&databases.core);
         let beginnings = Documents::start(&databases.core, turns.beginning);
         let endings = Documents::start(&databases.core, turns.ending);
@@ -117,6 +121,7 @@ impl AppState {
             ai: databases.ai.clone(),
             mode: databases.mode,
             models,
+            reranker,
             outbox,
             journal,
             beginnings,

@@ -170,7 +170,7 @@ async fn search(
     let (vector, words) = tokio::join!(vector, words);
     let vector = vector.context("embedding the question")?.map_err(Error::from)?;
     let (passages, memories) = tokio::join!(
-        knowledge(state, &audience, &vector, words?, wanted.passages),
+        knowledge(state, &audience, (&question, &vector), words?, wanted.passages),
         recall(state, &audience, pair, &vector, wanted.memories),
     );
     let missing = (passages.is_err() || memories.is_err()).then_some("retrieval_unavailable");
@@ -188,12 +188,12 @@ async fn search(
 async fn knowledge(
     state: &AppState,
     audience: &crate::auth::Audience,
-    vector: &[f32],
+    asked: (&str, &[f32]),
     words: Option<Result<ByWords>>,
     limit: u64,
 ) -> Result<Vec<Passage>> {
     match words {
-        Some(words) => crate::knowledge::retrieve(state, audience, vector, words?, limit).await,
+        Some(words) => crate::knowledge::retrieve(state, audience, asked, words?, limit).await,
         None => Ok(Vec::new()),
     }
 }

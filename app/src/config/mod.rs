@@ -8,6 +8,7 @@ mod ledger;
 mod market;
 mod network;
 mod portfolio;
+mod rerank;
 mod sections;
 mod source;
 mod tools;
@@ -18,6 +19,7 @@ pub use ledger::{Money, Price, Prices, Quota};
 pub use market::{Market, MarketProvider};
 pub use network::Network;
 pub use portfolio::Portfolio;
+pub use rerank::{Rerank, RerankStyle};
 pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Memory,
     Models, Registration, Telemetry,
@@ -68,6 +70,8 @@ pub struct Settings {
     pub quota: Quota,
     /// What models cost.
     pub prices: Prices,
+    /// A model that orders passages anew.
+    pub rerank: Rerank,
     /// Where prices come from.
     pub market: Market,
     /// The job workers.

@@ -33,6 +33,10 @@ const PLAIN: &[(&str, &str)] = &[
     ("EMBEDDING_PROVIDER", "models.embedding_provider"),
     ("EMBEDDING_MODEL", "models.embedding_model"),
     ("EMBEDDING_DIMENSIONS", "models.embedding_dimensions"),
+    ("RERANK_URL", "rerank.url"),
+    ("RERANK_STYLE", "rerank.style"),
+    ("RERANK_MODEL", "rerank.model"),
+    ("RERANK_API_KEY", "rerank.api_key"),
     ("EXTERNAL_MCP", "tools.external_mcp"),
     ("EXTERNAL_MCP_HOSTS", "tools.external_mcp_hosts"),
     ("MARKET_PROVIDER", "market.provider"),
@@ -46,11 +50,19 @@ const PLAIN: &[(&str, &str)] = &[
 ];
 
 /// Names whose value may also come from a file, `NAME_FILE`, and is never shown.
-const SECRETS: &[&str] =
-    &["DATABASE_URL", "AI_DATABASE_URL", "JWT_SECRET", "OPENAI_API_KEY", "TIINGO_API_KEY", "METRICS_KEY"];
+const SECRETS: &[&str] = &[
+    "DATABASE_URL",
+    "AI_DATABASE_URL",
+    "JWT_SECRET",
+    "OPENAI_API_KEY",
+    "RERANK_API_KEY",
+    "TIINGO_API_KEY",
+    "METRICS_KEY",
+];
 
 /// Names whose value is an address, which may hold a password.
-const ADDRESSES: &[&str] = &["OPENAI_BASE_URL", "TANDEM__MODELS__OPENAI_BASE_URL", "TIINGO_BASE_URL"];
+const ADDRESSES: &[&str] =
+    &["OPENAI_BASE_URL", "TANDEM__MODELS__OPENAI_BASE_URL", "TIINGO_BASE_URL", "RERANK_URL"];
 
 /// Keys that hold a comma-separated list when they come from the environment.
 const LISTS: &[&str] = &[

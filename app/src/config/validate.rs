@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{AppEnv, Settings, files, ledger, market, portfolio, tools};
+use super::{AppEnv, Settings, files, ledger, market, portfolio, rerank, tools};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
@@ -13,6 +13,7 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
     origins(settings)?;
     secrets(settings)?;
     market::check(&settings.market)?;
+    rerank::check(&settings.rerank)?;
     production(settings)
 }
 
@@ -57,7 +58,8 @@ fn ranges(settings: &Settings) -> Result<()> {
         .chain(tools::ranges(&settings.tools))
         .chain(ledger::ranges(&settings.quota))
         .chain(market::ranges(&settings.market))
-        .chain(portfolio::ranges(&settings.portfolio));
+        .chain(portfolio::ranges(&settings.portfolio))
+        .chain(rerank::ranges(&settings.rerank));
     let weights = [
         ("knowledge.words_weight", knowledge.words_weight, 10.0),
         ("knowledge.labels_weight", knowledge.labels_weight, 10.0),

@@ -11,6 +11,7 @@ pub mod estimate;
 pub mod extractive;
 pub mod local;
 pub mod openai;
+pub mod rerank;
 mod tool;
 mod unit;
 

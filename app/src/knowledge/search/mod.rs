@@ -8,6 +8,7 @@
 mod by_words;
 mod rank;
 mod request;
+mod rerank;
 mod result;
 mod row;
 
@@ -31,6 +32,7 @@ use crate::auth::Audience;
 use crate::db::AiTx;
 use crate::db::vector::{self, Near, Nearest};
 use crate::error::Result;
+use crate::llm::rerank::Reranker;
 use crate::ranking::fusion::Weights;
 use crate::state::AppState;
 
@@ -53,7 +55,7 @@ pub async fn search(state: &AppState, audience: &Audience, request: SearchReques
         Asked::Lexical(query) => search.by_words(query).await?,
         Asked::Hybrid(query) => {
             let (vector, words) = tokio::join!(search.embed(query), search.look_up(query));
-            search.by_both(vector?, words?).await?
+            search.by_both(query, vector?, words?).await?
         }
     };
     state.metrics.searched("knowledge", asked.mode(), began.elapsed());
@@ -81,13 +83,13 @@ pub async fn look_up(state: &AppState, audience: &Audience, query: &str, limit: 
 pub async fn retrieve(
     state: &AppState,
     audience: &Audience,
-    query_vector: &[f32],
+    (query, query_vector): (&str, &[f32]),
     words: ByWords,
     limit: u64,
 ) -> Result<Vec<Passage>> {
     let request = wanted(limit);
     let search = Search { state, audience, request: &request };
-    let found = search.by_both(unit(state, query_vector.to_vec())?, words).await?;
+    let found = search.by_both(query, unit(state, query_vector.to_vec())?, words).await?;
     Ok(found.hits.into_iter().map(Passage::from).collect())
 }
 
@@ -188,16 +190,19 @@ impl Search<'_> {
         Ok(Found { hits, explain })
     }
 
-    async fn by_both(&self, vector: Vec<f32>, mut words: ByWords) -> Result<Found> {
+    async fn by_both(&self, query: &str, vector: Vec<f32>, mut words: ByWords) -> Result<Found> {
         let nearest = self.nearest(vector);
         let ai = self.begin().await?;
         let near = self.candidates(&ai, &nearest, &mut words).await?;
         let settings = &self.state.settings.knowledge;
         let weights = Weights { words: settings.words_weight, labels: settings.labels_weight };
         let ranking = rank(&near, &words, weights);
-        let first = ranking.first(self.limit(), self.is_grouped());
+        let reranker = self.reranker();
+        let first = ranking.first(self.limit().max(self.read_again(reranker)), self.is_grouped());
         let ids: Vec<Uuid> = first.iter().map(|ranked| ranked.id).collect();
         let mut rows = self.rows(&ai, &ids).await?;
+        // A model is waited for without a connection.
+        drop(ai);
         let mut explained = if self.is_explained() { ranking.explain(&first) } else { HashMap::new() };
         let hits = first.iter().filter_map(|ranked| {
             let Ranked { id, score, signals, .. } = *ranked;
@@ -209,12 +214,28 @@ impl Search<'_> {
                 ..row.into()
             })
         });
-        let hits = hits.collect();
+        let mut hits: Vec<Hit> = hits.collect();
+        let reranked_by = match reranker {
+            Some(reranker) => rerank::rerank(reranker, query, &mut hits).await,
+            None => None,
+        };
+        hits.truncate(self.limit());
         let explain = self.is_explained().then(|| {
             let Ranking { fusion, best_bm25, candidates } = &ranking;
-            Explanation::of_words(&words, fusion.words, *best_bm25, candidates.len())
+            let explained = Explanation::of_words(&words, fusion.words, *best_bm25, candidates.len());
+            Explanation { reranked_by, ..explained }
         });
         Ok(Found { hits, explain })
+    }
+
+    fn reranker(&self) -> Option<&dyn Reranker> {
+        self.state.reranker.as_deref().filter(|_| self.request.rerank.unwrap_or(true))
+    }
+
+    /// How many passages the reranker reads.
+    fn read_again(&self, reranker: Option<&dyn Reranker>) -> usize {
+        let candidates = usize::try_from(self.state.settings.rerank.candidates).unwrap_or(usize::MAX);
+        reranker.map_or(0, |_| candidates)
     }
 
     /// What either way found, with its distance, and the words of all of it.

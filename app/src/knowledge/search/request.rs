@@ -62,6 +62,10 @@ pub struct SearchRequest {
     #[serde(default)]
     #[garde(skip)]
     pub group_by: GroupBy,
+    /// Whether a hybrid search asks the reranker, where one is configured; without this it does.
+    #[serde(default)]
+    #[garde(skip)]
+    pub rerank: Option<bool>,
     /// Whether to say how each hit came to its place.
     #[serde(default)]
     #[garde(skip)]

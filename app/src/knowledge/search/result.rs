@@ -41,7 +41,7 @@ pub struct Hit {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<i32>,
     /// What hits are ordered by: the similarity of a dense search, BM25 of a lexical one; of a
-    /// hybrid one the similarity and what words and labels add to it.
+    /// hybrid one the similarity and what words and labels add to it, or what the reranker says.
     pub score: f64,
     /// Cosine similarity, -1 to 1; null in a lexical search, which embeds nothing.
     #[schema(required)]
@@ -99,6 +99,9 @@ pub struct Explanation {
     pub bm25_limit: f64,
     /// The question's words as they were looked for.
     pub words: Vec<WordExplanation>,
+    /// The model that ordered the hits anew; null if none did.
+    #[schema(required)]
+    pub reranked_by: Option<String>,
 }
 
 /// How candidates were found.
@@ -139,7 +142,15 @@ pub struct HitExplanation {
 
 impl Explanation {
     pub(super) fn without_words(plan: Plan, candidates: usize) -> Self {
-        Self { plan, candidates, words_weight: 0.0, best_bm25: 0.0, bm25_limit: 0.0, words: Vec::new() }
+        Self {
+            plan,
+            candidates,
+            words_weight: 0.0,
+            best_bm25: 0.0,
+            bm25_limit: 0.0,
+            words: Vec::new(),
+            reranked_by: None,
+        }
     }
 
     pub(super) fn of_words(found: &ByWords, words_weight: f64, best_bm25: f64, candidates: usize) -> Self {
@@ -154,6 +165,7 @@ impl Explanation {
             best_bm25,
             bm25_limit: found.bm25.limit(),
             words: found.question.counted().map(word).collect(),
+            reranked_by: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod filters;
 mod hybrid;
 mod import;
 mod isolation;
+mod rerank;
 mod search;
 mod selectivity;
 mod sources;
