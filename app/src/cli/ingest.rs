@@ -10,19 +10,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio_util::sync::CancellationToken;
 
+use super::serve::stop_signal;
 use super::{output, users, with_state};
 use crate::auth::Ownership;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::jobs::Worker;
-use crate::knowledge::import::{self, For, Origin, Rejected, Report};
+use crate::knowledge::import::{self, Folder, For, Origin, Pass, Rejected, Report};
 use crate::server;
 use crate::state::AppState;
 
 /// Ingest.
 #[derive(Debug, Args)]
 pub(super) struct Ingest {
-    /// A file or a folder (.md, .markdown, .txt, .html, .htm, .pdf)
+    /// A file or a folder (.txt, .md, .html, .pdf, .docx, .xlsx, .csv, .tsv, .json, .jsonl, .eml, .epub)
     #[arg(required_unless_present = "jsonl", conflicts_with = "jsonl")]
     path: Option<PathBuf>,
     /// A file with one JSON object a line: id, text, title?, scope?, metadata?
@@ -31,6 +32,18 @@ pub(super) struct Ingest {
     /// Whose documents these are; without it they are shared with everybody
     #[arg(long, value_name = "EMAIL")]
     owner: Option<String>,
+    /// Bring sources in line with the folder once: what changed is taken in, what is gone goes
+    #[arg(long, requires = "path", conflicts_with = "watch")]
+    sync: bool,
+    /// Keep sources in line with the folder until SIGINT or SIGTERM
+    #[arg(long, requires = "path")]
+    watch: bool,
+    /// What the folder's sources are known under; without it, the folder's own name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Seconds between two looks at a watched folder
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    every: u64,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -49,6 +62,14 @@ impl Ingest {
             }
             None => For { ownership: Ownership::EVERYBODY, asked_by: None },
         };
+        if let Some(path) = self.path.as_deref().filter(|_| self.sync || self.watch) {
+            let folder = Folder::new(path, self.name.as_deref())?;
+            return if self.watch {
+                self.watch(state, folder, whom).await
+            } else {
+                self.sync(state, folder, whom).await
+            };
+        }
         let origin = match (&self.path, &self.jsonl) {
             (Some(path), _) => Origin::Path(path.clone()),
             (None, Some(file)) => Origin::Lines(file.clone()),
@@ -62,15 +83,62 @@ impl Ingest {
         } else {
             show(&report, &failed)?;
         }
-        let wrong = report.rejected_count + failed.len() as u64;
-        if wrong == 0 {
-            return Ok(());
-        }
-        Err(Error::startup(
-            format!("{wrong} of the given texts were not ingested"),
-            "mend what is reported above and run the same command again; what is done is skipped",
-        ))
+        complete(&report, &failed)
     }
+
+    /// One pass over a folder.
+    async fn sync(&self, state: &AppState, mut folder: Folder, whom: For) -> Result<()> {
+        let pass = folder.pass(state, whom, false).await?;
+        let failed = self.settle(state, &pass).await?;
+        complete(&pass.report, &failed)
+    }
+
+    /// Pass after pass, until it is to stop. Whatever is under way then is
+    /// found by the next one.
+    async fn watch(&self, state: &AppState, mut folder: Folder, whom: For) -> Result<()> {
+        let stop = stop_signal()?;
+        tokio::select! {
+            () = stop => Ok(()),
+            broken = self.look_again(state, &mut folder, whom) => broken,
+        }
+    }
+
+    async fn look_again(&self, state: &AppState, folder: &mut Folder, whom: For) -> Result<()> {
+        loop {
+            let pass = folder.pass(state, whom, true).await?;
+            if !pass.is_empty() {
+                self.settle(state, &pass).await?;
+            }
+            tokio::time::sleep(Duration::from_secs(self.every)).await;
+        }
+    }
+
+    /// Waits for what a pass queued, and tells what became of it.
+    async fn settle(&self, state: &AppState, pass: &Pass) -> Result<Vec<Rejected>> {
+        wait_for(state, &pass.report.job_ids).await?;
+        let failed = import::failures(state, &pass.report.job_ids).await?;
+        if self.json {
+            output::json(&serde_json::json!({ "report": pass, "failed": failed }))?;
+        } else {
+            show(&pass.report, &failed)?;
+            if pass.removed > 0 {
+                output::line(&format!("{} removed", pass.removed))?;
+            }
+        }
+        Ok(failed)
+    }
+}
+
+/// Everything that was given is there.
+fn complete(report: &Report, failed: &[Rejected]) -> Result<()> {
+    let wrong = report.rejected_count + failed.len() as u64;
+    if wrong == 0 {
+        return Ok(());
+    }
+    Err(Error::startup(
+        format!("{wrong} of the given texts were not ingested"),
+        "mend what is reported above and run the same command again; what is done is skipped",
+    ))
 }
 
 fn show(report: &Report, failed: &[Rejected]) -> Result<()> {
@@ -84,7 +152,11 @@ fn show(report: &Report, failed: &[Rejected]) -> Result<()> {
         report.empty,
         report.superseded,
         report.rejected_count + failed.len() as u64,
-    ))
+    ))?;
+    for name in &report.unsupported {
+        output::line(&format!("left out: {name}: this kind of file cannot be read"))?;
+    }
+    Ok(())
 }
 
 /// Works on the queue until these jobs have ended. A server that runs beside

@@ -72,7 +72,7 @@ async fn announce_setup(state: &AppState, base: &str) -> Result<()> {
 }
 
 /// Resolves when the process is asked to stop.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     Ok(async move {

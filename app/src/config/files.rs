@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::Network;
+
 /// `[files]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,12 +31,23 @@ pub struct Files {
     pub parsers: usize,
     /// Another program to parse with.
     pub parser: Option<PathBuf>,
+    /// Networks that are not public and may be fetched from all the same.
+    pub url_networks: Vec<Network>,
+    /// Ports that may be fetched from.
+    pub url_ports: Vec<u16>,
+    /// Longest fetch, redirects included.
+    pub url_timeout_s: u64,
 }
 
 impl Files {
     /// Longest upload.
     pub fn upload_timeout(&self) -> Duration {
         Duration::from_secs(self.upload_timeout_s)
+    }
+
+    /// Longest fetch.
+    pub fn url_timeout(&self) -> Duration {
+        Duration::from_secs(self.url_timeout_s)
     }
 
     /// Longest run of a parser.
@@ -44,7 +57,7 @@ impl Files {
 }
 
 /// Key, value and allowed range of every number.
-pub(super) fn ranges(files: &Files) -> [(&'static str, u64, u64, u64); 9] {
+pub(super) fn ranges(files: &Files) -> [(&'static str, u64, u64, u64); 10] {
     [
         ("files.upload_limit_bytes", files.upload_limit_bytes as u64, 1024, 1 << 30),
         ("files.uploads", files.uploads as u64, 1, 1000),
@@ -55,5 +68,6 @@ pub(super) fn ranges(files: &Files) -> [(&'static str, u64, u64, u64); 9] {
         ("files.cpu_s", files.cpu_s, 1, 3600),
         ("files.wall_s", files.wall_s, 1, 3600),
         ("files.parsers", files.parsers as u64, 1, 256),
+        ("files.url_timeout_s", files.url_timeout_s, 1, 3600),
     ]
 }

@@ -26,7 +26,7 @@ impl TryFrom<String> for Network {
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
             .map_err(|_| format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"))?;
         if network.prefix_len() == 0 {
-            return Err(format!("{text:?} would believe everybody; name the proxies' own networks"));
+            return Err(format!("{text:?} is every address there is; name the networks that are meant"));
         }
         Ok(Self(network))
     }

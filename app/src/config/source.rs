@@ -39,6 +39,8 @@ const PLAIN: &[(&str, &str)] = &[
     ("RERANK_API_KEY", "rerank.api_key"),
     ("EXTERNAL_MCP", "tools.external_mcp"),
     ("EXTERNAL_MCP_HOSTS", "tools.external_mcp_hosts"),
+    ("SOURCE_NETWORKS", "files.url_networks"),
+    ("SOURCE_PORTS", "files.url_ports"),
     ("MARKET_PROVIDER", "market.provider"),
     ("MARKET_DATA_DIR", "market.data_dir"),
     ("TIINGO_API_KEY", "market.tiingo_api_key"),
@@ -71,6 +73,8 @@ const LISTS: &[&str] = &[
     "models.chat_models",
     "models.local_servers",
     "tools.external_mcp_hosts",
+    "files.url_networks",
+    "files.url_ports",
 ];
 
 pub(super) fn read(env: &Env) -> Result<Settings> {

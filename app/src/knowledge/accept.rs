@@ -12,6 +12,7 @@ use sea_orm::ActiveValue::Set;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::delete;
 use super::ids::{self, Hash, Parts};
@@ -145,6 +146,8 @@ impl Plan {
 }
 
 fn identity(offer: &Offer) -> (SourceId, Hash) {
+    // What an address holds may have changed: it never is what it was.
+    let fresh = offer.url().map(|_| Uuid::now_v7().into_bytes());
     let parts = Parts {
         audience: offer.ownership.audience(),
         external_id: offer.input.external_id.as_deref(),
@@ -152,7 +155,8 @@ fn identity(offer: &Offer) -> (SourceId, Hash) {
         title: &offer.input.title,
         media_type: offer.media_type(),
         metadata: &offer.input.metadata,
-        content: offer.content(),
+        content: fresh.as_ref().map_or_else(|| offer.content(), |fresh| &fresh[..]),
+        url: offer.url(),
     };
     (ids::source(&parts), ids::content_hash(&parts))
 }
@@ -211,6 +215,7 @@ fn row(id: SourceId, candidate: Candidate) -> (kb_source::ActiveModel, Option<Fi
         content: Set(input.text),
         content_hash: Set(candidate.hash.to_vec()),
         metadata: Set(Value::Object(input.metadata)),
+        url: Set(file.as_ref().and_then(|file| file.url.clone())),
         status: Set(Status::Queued),
         ..Default::default()
     };

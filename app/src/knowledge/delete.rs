@@ -6,7 +6,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::queries::{self, Fate};
-use crate::auth::{CurrentUser, Deletion};
+use crate::auth::{CurrentUser, Deletion, Ownership};
 use crate::conversation::{self, SOURCE};
 use crate::db::{AiTx, CoreTx};
 use crate::error::{Error, Result};
@@ -58,6 +58,33 @@ pub(super) async fn delete(state: &AppState, user: &CurrentUser, id: SourceId) -
         return Ok(false);
     }
     Ok(state.outbox.deliver_now(aggregate(id)).await)
+}
+
+/// Deletes a source whose file is gone from a folder that is kept in line. One
+/// that was made again since stays.
+pub(super) async fn delete_own(
+    state: &AppState,
+    ownership: Ownership,
+    id: SourceId,
+    generation: i64,
+) -> Result<()> {
+    let core = state.core.begin().await?;
+    let deletion = Deletion {
+        audiences: vec![ownership.audience()],
+        generation: Some(generation),
+        admin: ownership.owner_id.is_none(),
+    };
+    let event = NewEvent {
+        kind: SOURCE_DELETED,
+        aggregate: aggregate(id),
+        payload: deletion.payload()?,
+        owner_id: ownership.owner_id,
+    };
+    outbox::publish(&core, event).await?;
+    core.commit().await?;
+    // If it is not delivered now, the relay of a server does it.
+    state.outbox.deliver_now(aggregate(id)).await;
+    Ok(())
 }
 
 /// The generation of a source that the user may delete.

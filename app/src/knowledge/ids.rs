@@ -6,7 +6,8 @@
 //! | id | parts |
 //! |---|---|
 //! | source with an external id | `source`, audience, external id |
-//! | source without one | `source-text`, audience, scope, title, SHA-256 of the text or file |
+//! | source without one that is fetched | `source-url`, audience, scope, address |
+//! | other source without one | `source-text`, audience, scope, title, SHA-256 of the text or file |
 //! | passage | `passage`, source id, position, SHA-256 of the passage |
 //!
 //! The audience is the owner, or the tenant, or nil for everybody: equal texts
@@ -40,14 +41,17 @@ pub(super) struct Parts<'a> {
     pub(super) metadata: &'a Map<String, Value>,
     /// The text, or the bytes of the file.
     pub(super) content: &'a [u8],
+    /// Where it is fetched from; then there is no content yet.
+    pub(super) url: Option<&'a str>,
 }
 
 /// The id of a source.
 pub(super) fn source(parts: &Parts<'_>) -> SourceId {
     let audience = parts.audience.as_bytes();
-    SourceId(match parts.external_id {
-        Some(external_id) => v5(&[b"source", audience, external_id.as_bytes()]),
-        None => v5(&[
+    SourceId(match (parts.external_id, parts.url) {
+        (Some(external_id), _) => v5(&[b"source", audience, external_id.as_bytes()]),
+        (None, Some(url)) => v5(&[b"source-url", audience, parts.scope.as_bytes(), url.as_bytes()]),
+        (None, None) => v5(&[
             b"source-text",
             audience,
             parts.scope.as_bytes(),
@@ -154,6 +158,7 @@ mod tests {
             media_type: "text/plain",
             metadata,
             content: b"Beta is a slope.",
+            url: None,
         }
     }
 
@@ -166,6 +171,18 @@ mod tests {
         assert_eq!(by_id.to_string(), "022384b1-33a3-5e8b-8513-a63a4aa7217e");
         assert_eq!(by_text.to_string(), "d7c09d7a-4810-5d84-a7a8-986bdf131009");
         assert_eq!(passage(by_id, 0, "Beta is a slope.").to_string(), "d0d1b5b0-af38-5f74-b608-edddc9a0c4bf");
+    }
+
+    #[test]
+    fn what_is_fetched_is_known_by_its_address() {
+        let metadata = Map::new();
+        let page = Parts { url: Some("https://example.com/a"), content: b"", ..parts(None, &metadata) };
+        assert_eq!(source(&page), source(&Parts { title: "Another", ..page }));
+        assert_ne!(source(&page), source(&Parts { url: Some("https://example.com/b"), ..page }));
+        assert_eq!(
+            source(&Parts { external_id: Some("doc-1"), ..page }),
+            source(&parts(Some("doc-1"), &metadata))
+        );
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl<E: Into<Error>> From<E> for Failure {
 async fn ingest(state: &AppState, context: &JobContext, payload: &Payload) -> Result<(), Failure> {
     // Before anything is read: from now on no earlier run writes.
     queries::claim(&state.ai, context.run, &payload.items).await?;
-    files::parse(state, context, &payload.items).await?;
+    let unreachable = files::parse(state, context, &payload.items).await?;
     let pending = queries::pending(&state.ai, context.run, &payload.items).await?;
     let mut done = payload.items.len() - pending.len();
     for group in groups(&pending) {
@@ -71,7 +71,8 @@ async fn ingest(state: &AppState, context: &JobContext, payload: &Payload) -> Re
         Embedding { state, context, done: &mut done }.run(prepared).await?;
     }
     context.progress(count(done));
-    Ok(())
+    // The others are ready; these are tried again after a pause.
+    unreachable.map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn groups(pending: &[queries::Pending]) -> Vec<Vec<Item>> {

@@ -29,5 +29,5 @@ pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
 pub use search::{
     ByWords, GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, look_up, retrieve, search,
 };
-pub use source::{FileContent, Offer, SourceInput};
+pub use source::{FileContent, Offer, SourceInput, SourceRequest};
 pub use sweep::requeue_lost;

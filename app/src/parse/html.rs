@@ -28,6 +28,12 @@ const NO_NESTING: [&str; 32] = [
 ];
 
 pub(super) fn read(bytes: &[u8], limits: Limits) -> Result<Document, Refused> {
+    let (title, text) = markdown(bytes, limits)?;
+    Ok(Document { title, text, pages: None })
+}
+
+/// A page's title and its text.
+pub(super) fn markdown(bytes: &[u8], limits: Limits) -> Result<(Option<String>, String), Refused> {
     let html = text::decode(bytes, declared(bytes));
     if depth(&html) > DEPTH_MAX {
         return Err(Refused::because(format!(
@@ -57,11 +63,8 @@ pub(super) fn read(bytes: &[u8], limits: Limits) -> Result<Document, Refused> {
         .convert(&html)
         .map_err(|error| Refused::because(format!("the page cannot be read: {error}")))?;
     let title = title.lock().unwrap_or_else(PoisonError::into_inner).take();
-    Ok(Document {
-        title: title.filter(|title: &String| !title.trim().is_empty()),
-        text: text::clean(&narrowed(&markdown), limits)?,
-        pages: None,
-    })
+    let title = title.filter(|title: &String| !title.trim().is_empty());
+    Ok((title, text::clean(&narrowed(&markdown), limits)?))
 }
 
 /// The encoding a page names in its head.

@@ -6,13 +6,24 @@
 //! [`run`] starts that child and turns every way it can end into a text or a
 //! sentence for the user. One module a kind of file does the reading.
 
+mod archive;
 pub mod child;
+mod delimited;
+mod docx;
+mod email;
+mod epub;
 mod html;
+mod json;
 mod kind;
 mod layout;
+mod office;
+mod paper;
 mod parent;
 mod pdf;
+mod table;
 mod text;
+mod xlsx;
+mod xml;
 
 pub use kind::{FileType, Hints};
 pub use parent::{Outcome, Slots, run};
@@ -24,8 +35,8 @@ use serde::{Deserialize, Serialize};
 pub struct Document {
     /// What the file itself says it is called.
     pub title: Option<String>,
-    /// Its text: Markdown for HTML, otherwise as it is written. Without
-    /// control characters but line ends and tabs.
+    /// Its text: as it is written for texts and PDFs, otherwise Markdown.
+    /// Without control characters but line ends and tabs.
     pub text: String,
     /// For files with pages: at which code point of the text each one begins.
     pub pages: Option<Vec<u32>>,
@@ -62,10 +73,22 @@ pub fn decoded(bytes: &[u8]) -> String {
 
 /// Reads a file of a kind.
 fn read(kind: FileType, bytes: &[u8], limits: Limits) -> Result<Document, Refused> {
+    let packed =
+        [(archive::ZIP, "a ZIP archive"), (archive::COMPOUND, "one of Office's old formats, or encrypted")];
+    if let Some((_, really)) = packed.iter().find(|(start, _)| kind.is_text() && bytes.starts_with(start)) {
+        return Err(Refused::because(format!("the file is no {}: it is {really}", kind.called())));
+    }
     let document = match kind {
         FileType::Text | FileType::Markdown => text::read(bytes, limits)?,
         FileType::Html => html::read(bytes, limits)?,
         FileType::Pdf => pdf::read(bytes, limits)?,
+        FileType::Docx => docx::read(bytes, limits)?,
+        FileType::Xlsx => xlsx::read(bytes, limits)?,
+        FileType::Csv => delimited::read(bytes, limits)?,
+        FileType::Json => json::read(bytes, limits)?,
+        FileType::JsonLines => json::read_lines(bytes, limits)?,
+        FileType::Email => email::read(bytes, limits)?,
+        FileType::Epub => epub::read(bytes, limits)?,
     };
     if document.text.trim().is_empty() {
         return Err(Refused::because(match kind {

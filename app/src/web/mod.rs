@@ -5,6 +5,7 @@ pub mod csv;
 pub mod decimal;
 pub mod extract;
 pub mod far;
+pub mod fetch;
 pub mod form;
 mod gone;
 pub mod live;

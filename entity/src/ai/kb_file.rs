@@ -22,8 +22,11 @@ pub struct Model {
     pub filename: Option<String>,
     /// Whether the sender said what the source is called.
     pub titled: bool,
-    /// The file.
+    /// The file; empty when it is still to be fetched.
     pub bytes: Vec<u8>,
+    /// Where it is to be fetched from.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub url: Option<String>,
     /// When the row was made.
     pub created_at: DateTimeUtc,
 }

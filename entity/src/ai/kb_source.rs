@@ -61,6 +61,9 @@ pub struct Model {
     /// At which code point each page begins, for files with pages.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub pages: Option<Json>,
+    /// Where it was fetched from.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub url: Option<String>,
     /// Why it failed.
     #[sea_orm(column_type = "Text", nullable)]
     pub error: Option<String>,

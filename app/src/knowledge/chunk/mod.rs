@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use self::blocks::blocks;
 use super::outline::{self, Outline};
 use crate::error::{Context, Result};
+use crate::parse::FileType;
 
 /// A run of characters the tokenizer takes for one unknown word still has a
 /// length: a passage is never longer than this many bytes a token.
@@ -43,10 +44,11 @@ impl MediaType {
         }
     }
 
-    /// How the text of a source of this media type is kept: pages as
+    /// How the text of a source of this media type is kept: most files as
     /// Markdown, what is unknown as plain text.
     pub(super) fn named(name: &str) -> Self {
-        if matches!(name, "text/markdown" | "text/html") { Self::Markdown } else { Self::Plain }
+        let is_markdown = FileType::named(name).is_some_and(FileType::becomes_markdown);
+        if is_markdown { Self::Markdown } else { Self::Plain }
     }
 }
 

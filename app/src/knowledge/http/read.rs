@@ -73,6 +73,9 @@ pub struct SourceBody {
     pub status: SourceStatus,
     /// Passages.
     pub documents: i32,
+    /// Where it was fetched from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -209,6 +212,7 @@ impl From<Shown> for SourceBody {
             media_type: row.media_type,
             status: row.status.into(),
             documents: row.documents,
+            url: row.url,
             error: row.error,
             metadata: row.metadata,
             job_id: row.job_id.map(|id| id.0),

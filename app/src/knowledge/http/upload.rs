@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::error::{Error, Result};
 use crate::knowledge::source::{METADATA_BYTES_MAX, TITLE_CHARS_MAX};
-use crate::knowledge::{FileContent, SourceInput};
+use crate::knowledge::{FileContent, SourceInput, SourceRequest};
 use crate::parse::{FileType, Hints};
 use crate::state::AppState;
 use crate::web::Json;
@@ -27,7 +27,7 @@ const PARTS: &str = "file, title, external_id, scope, metadata, media_type";
 /// A file for the knowledge base.
 #[derive(Debug, ToSchema)]
 pub struct FileUpload {
-    /// The file, at most 50 MB: text, Markdown, HTML or PDF.
+    /// The file, at most 50 MB: text, Markdown, HTML, PDF, DOCX, XLSX, CSV, JSON, JSON lines, EML or EPUB.
     #[schema(value_type = String, format = Binary)]
     pub file: Vec<u8>,
     /// What it is called; without one, what the file calls itself, or its name.
@@ -62,14 +62,15 @@ impl FromRequest<AppState> for Sent {
         if form::is_multipart(request.headers()) {
             return receive(request, state).await;
         }
-        let Json(input) =
-            Json::<SourceInput>::from_request(request, state).await.map_err(|error| match error {
+        let Json(sent) =
+            Json::<SourceRequest>::from_request(request, state).await.map_err(|error| match error {
                 Error::UnsupportedMediaType(said) => {
                     Error::UnsupportedMediaType(format!("{said}; a file comes as multipart/form-data"))
                 }
                 other => other,
             })?;
-        Ok(Self { input, file: None, slot: None })
+        let (input, file) = sent.read(&state.settings.files)?;
+        Ok(Self { input, file, slot: None })
     }
 }
 
@@ -199,7 +200,7 @@ impl Parts {
                 "this kind of file cannot be read; supported are {supported}"
             ))
         })?;
-        Ok((input, FileContent { bytes, kind, filename: self.filename, titled }))
+        Ok((input, FileContent { bytes, kind, filename: self.filename, titled, url: None }))
     }
 }
 

@@ -13,7 +13,7 @@ use super::upload::{FileUpload, Sent};
 use crate::auth::CurrentUser;
 use crate::error::{Error, Result};
 use crate::knowledge::accept::{self, Accepted, Skipped};
-use crate::knowledge::{Offer, SourceInput};
+use crate::knowledge::{Offer, SourceRequest};
 use crate::state::AppState;
 use crate::web::{Json, Problems, extract};
 
@@ -23,7 +23,7 @@ use crate::web::{Json, Problems, extract};
 pub struct SourceBatch {
     /// The texts; 1 to 500. Each is checked for itself.
     #[garde(length(min = 1, max = accept::BATCH_MAX))]
-    #[schema(value_type = Vec<SourceInput>, min_items = 1, max_items = 500)]
+    #[schema(value_type = Vec<SourceRequest>, min_items = 1, max_items = 500)]
     pub items: Vec<Value>,
 }
 
@@ -91,17 +91,19 @@ pub struct ItemError {
     pub message: String,
 }
 
-/// Sends a text, or a file.
+/// Sends a text, a file, or an address.
 ///
-/// A text comes as JSON, a file (text, Markdown, HTML or PDF) as
-/// `multipart/form-data`. It is read, cut and embedded in the background. The
-/// same `external_id` with another text or file replaces; the same one again
-/// changes nothing. A file that cannot be read fails its source, which says why.
+/// A text comes as JSON, a file (text, Markdown, HTML, PDF, DOCX, XLSX, CSV,
+/// JSON, JSON lines, EML or EPUB) as `multipart/form-data`, and in place of a
+/// text a `url`, from which it is fetched. It is fetched, read, cut and
+/// embedded in the background. The same `external_id` with another text or file
+/// replaces; the same one again changes nothing, but an address is fetched
+/// again. What cannot be fetched or read fails its source, which says why.
 #[utoipa::path(
     post,
     path = "/knowledge/sources",
     tag = "knowledge",
-    request_body(content((SourceInput = "application/json"), (FileUpload = "multipart/form-data"))),
+    request_body(content((SourceRequest = "application/json"), (FileUpload = "multipart/form-data"))),
     responses((status = 202, description = "It is on its way.", body = AcceptedBody), Problems)
 )]
 pub async fn create_source(
@@ -138,7 +140,7 @@ pub async fn create_sources(
     let mut places = Vec::with_capacity(batch.items.len());
     for (place, value) in batch.items.into_iter().enumerate() {
         let external_id = value.get("external_id").and_then(Value::as_str).map(str::to_owned);
-        let error = match checked(&user, value) {
+        let error = match checked(&state, &user, value) {
             Ok(offer) => {
                 offers.push(offer);
                 places.push(place);
@@ -155,8 +157,9 @@ pub async fn create_sources(
     Ok((StatusCode::ACCEPTED, Json(BatchBody { items })))
 }
 
-fn checked(user: &CurrentUser, value: Value) -> Result<Offer> {
-    Offer::by(user, extract::checked(value)?)
+fn checked(state: &AppState, user: &CurrentUser, value: Value) -> Result<Offer> {
+    let (input, file) = extract::checked::<SourceRequest>(value)?.read(&state.settings.files)?;
+    Ok(Offer { file, ..Offer::by(user, input)? })
 }
 
 impl AcceptedBody {

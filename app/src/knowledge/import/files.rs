@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Map;
 
-use super::{Incoming, Rejected, rejected};
+use super::{Incoming, Left, Rejected, rejected};
 use crate::error::{Error, Result};
 use crate::knowledge::chunk::MediaType;
 use crate::knowledge::outline;
@@ -20,45 +20,76 @@ const FILES_MAX: usize = 100_000;
 
 /// The texts of a file, or of a folder in the order of their paths. Links are
 /// not followed, hidden files and folders are passed over.
-pub(super) fn open(
-    path: &Path,
-    bytes_max: usize,
-) -> Result<impl Iterator<Item = Result<Incoming, Rejected>> + Send + use<>> {
-    let unreadable = |error: std::io::Error| {
-        Error::startup(
-            format!("{} cannot be read: {error}", path.display()),
-            "name a file or folder that exists",
-        )
-    };
-    let kind = std::fs::metadata(path).map_err(unreadable)?;
+pub(super) fn open(path: &Path, bytes_max: usize) -> Result<super::Items> {
+    let kind = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if kind.is_dir() {
-        std::fs::read_dir(path).map_err(unreadable)?;
-        return Ok(Walk::new(path.to_owned(), bytes_max));
+        let read = move |found: Found| found.map_err(Left::from).and_then(|file| file.read(bytes_max));
+        return Ok(Box::new(walk(path, "")?.map(read)));
     }
-    if kind_of(path).is_none() {
+    let Some(kind) = kind_of(path) else {
         return Err(Error::startup(
-            format!("{} is not a .md, .markdown, .txt, .html, .htm or .pdf file", path.display()),
-            "convert it first; JSON lines are read with --jsonl",
+            format!("{} is no file that can be read: {}", path.display(), FileType::ENDINGS),
+            "convert it first; a text for each JSON line is read with --jsonl",
         ));
-    }
-    let root = path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut walk = Walk::new(root, bytes_max);
-    walk.waiting = VecDeque::from([(path.to_owned(), 0)]);
-    Ok(walk)
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = Listed { path: path.to_owned(), name, kind };
+    Ok(Box::new(std::iter::once_with(move || file.read(bytes_max))))
 }
 
-struct Walk {
+/// The files of a folder in the order of their paths, none of them opened.
+/// What is named of each begins with `prefix`.
+pub(super) fn walk(folder: &Path, prefix: &str) -> Result<Walk> {
+    std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    Ok(Walk {
+        root: folder.to_owned(),
+        prefix: prefix.to_owned(),
+        waiting: VecDeque::from([(folder.to_owned(), 0)]),
+        files: 0,
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::startup(format!("{} cannot be read: {error}", path.display()), "name a file or folder that exists")
+}
+
+/// A file that is there.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// What it is known under: its path within the folder, after the prefix.
+    pub(super) name: String,
+    kind: FileType,
+}
+
+impl Listed {
+    /// What is in it.
+    pub(super) fn read(&self, bytes_max: usize) -> Result<Incoming, Left> {
+        read(&self.path, &self.name, self.kind, bytes_max).map_err(Left::Rejected)
+    }
+}
+
+/// Why something in a folder is no file to read.
+#[derive(Clone, Debug)]
+pub(super) enum Skipped {
+    /// A folder or file that cannot be looked at.
+    Rejected(Rejected),
+    /// A file of another kind, by its name.
+    Unsupported(String),
+}
+
+type Found = Result<Listed, Skipped>;
+
+/// Goes through a folder.
+pub(super) struct Walk {
     root: PathBuf,
+    prefix: String,
     waiting: VecDeque<(PathBuf, usize)>,
     files: usize,
-    bytes_max: usize,
 }
 
 impl Walk {
-    fn new(root: PathBuf, bytes_max: usize) -> Self {
-        Self { waiting: VecDeque::from([(root.clone(), 0)]), root, files: 0, bytes_max }
-    }
-
     /// Puts what a folder holds in front, in order.
     fn enter(&mut self, folder: &Path, depth: usize) -> Result<(), Rejected> {
         if depth >= DEPTH_MAX {
@@ -86,28 +117,30 @@ impl Walk {
     fn name(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
         let parts: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-        parts.join("/")
+        self.prefix.clone() + &parts.join("/")
     }
 }
 
 impl Iterator for Walk {
-    type Item = Result<Incoming, Rejected>;
+    type Item = Found;
 
     fn next(&mut self) -> Option<Self::Item> {
         while let Some((path, depth)) = self.waiting.pop_front() {
             if path.is_dir() {
                 if let Err(rejected) = self.enter(&path, depth) {
-                    return Some(Err(rejected));
+                    return Some(Err(Skipped::Rejected(rejected)));
                 }
-            } else if let Some(kind) = kind_of(&path) {
-                self.files += 1;
-                if self.files > FILES_MAX {
-                    self.waiting.clear();
-                    let error = format!("this and the following files are left out: more than {FILES_MAX}");
-                    return Some(Err(rejected(self.name(&path), error)));
-                }
-                return Some(read(&path, &self.name(&path), kind, self.bytes_max));
+                continue;
             }
+            let name = self.name(&path);
+            let Some(kind) = kind_of(&path) else { return Some(Err(Skipped::Unsupported(name))) };
+            self.files += 1;
+            if self.files > FILES_MAX {
+                self.waiting.clear();
+                let error = format!("this and the following files are left out: more than {FILES_MAX}");
+                return Some(Err(Skipped::Rejected(rejected(name, error))));
+            }
+            return Some(Ok(Listed { path, name, kind }));
         }
         None
     }
@@ -144,7 +177,8 @@ fn read(path: &Path, name: &str, kind: FileType, bytes_max: usize) -> Result<Inc
     });
     validate(&incoming.input).map_err(|error| refused(&error))?;
     if incoming.input.text.is_empty() && !bytes.is_empty() {
-        incoming.file = Some(FileContent { bytes: bytes.into(), kind, filename: None, titled: false });
+        incoming.file =
+            Some(FileContent { bytes: bytes.into(), kind, filename: None, titled: false, url: None });
     }
     Ok(incoming)
 }

@@ -3,8 +3,10 @@
 mod failures;
 mod files;
 mod lines;
+mod sync;
 
 pub use failures::failures;
+pub use sync::{Folder, Pass};
 
 use std::path::PathBuf;
 
@@ -27,7 +29,7 @@ const REJECTED_MAX: usize = 1000;
 /// Where texts come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A file, or a folder with all that is in it: `.md`, `.txt`, `.html`, `.pdf` and the like.
+    /// A file, or a folder with all that is in it.
     Path(PathBuf),
     /// A file with a JSON object a line: `id`, `text`, `title`, `scope`, `metadata`; other fields go to metadata.
     Lines(PathBuf),
@@ -57,6 +59,10 @@ pub struct Report {
     pub rejected_count: u64,
     /// The first 1000 of the wrong ones.
     pub rejected: Vec<Rejected>,
+    /// Files of kinds that cannot be read.
+    pub unsupported_count: u64,
+    /// The first 1000 of their names.
+    pub unsupported: Vec<String>,
     /// The jobs that ingest the accepted ones.
     pub job_ids: Vec<JobId>,
 }
@@ -78,6 +84,25 @@ impl Report {
             && self.job_ids.last() != Some(&job_id)
         {
             self.job_ids.push(job_id);
+        }
+    }
+
+    /// What was left out before.
+    fn include(&mut self, other: Report) {
+        other.rejected.into_iter().for_each(|rejected| self.reject(rejected));
+        self.unsupported_count += other.unsupported_count;
+        self.unsupported.extend(other.unsupported);
+    }
+
+    fn leave(&mut self, left: Left) {
+        match left {
+            Left::Rejected(rejected) => self.reject(rejected),
+            Left::Unsupported(name) => {
+                self.unsupported_count += 1;
+                if self.unsupported.len() < REJECTED_MAX {
+                    self.unsupported.push(name);
+                }
+            }
         }
     }
 
@@ -107,10 +132,18 @@ pub async fn run(
     whom: For,
     mut on_progress: impl FnMut(&Report),
 ) -> Result<Report> {
-    let mut report = Report::default();
     let limit = state.settings.files.upload_limit_bytes;
-    let mut items =
-        tokio::task::spawn_blocking(move || open(origin, limit)).await.context("opening texts")??;
+    let items = tokio::task::spawn_blocking(move || open(origin, limit)).await.context("opening texts")??;
+    take_all(state, items, whom, &mut on_progress).await
+}
+
+async fn take_all(
+    state: &AppState,
+    mut items: Items,
+    whom: For,
+    on_progress: &mut impl FnMut(&Report),
+) -> Result<Report> {
+    let mut report = Report::default();
     loop {
         // Files are read away from the async threads.
         let (group, rest) = tokio::task::spawn_blocking(move || {
@@ -146,16 +179,25 @@ impl Incoming {
     }
 }
 
-type Items = Box<dyn Iterator<Item = Result<Incoming, Rejected>> + Send>;
+/// What is not taken in.
+enum Left {
+    Rejected(Rejected),
+    /// A file of a kind that cannot be read, by its name.
+    Unsupported(String),
+}
+
+type Items = Box<dyn Iterator<Item = Result<Incoming, Left>> + Send>;
 
 fn open(origin: Origin, file_bytes_max: usize) -> Result<Items> {
     Ok(match origin {
-        Origin::Path(path) => Box::new(files::open(&path, file_bytes_max)?),
-        Origin::Lines(path) => Box::new(lines::open(&path)?.map(|line| line.map(Incoming::from))),
+        Origin::Path(path) => files::open(&path, file_bytes_max)?,
+        Origin::Lines(path) => {
+            Box::new(lines::open(&path)?.map(|line| line.map(Incoming::from).map_err(Left::Rejected)))
+        }
     })
 }
 
-fn next_group(items: &mut Items) -> Vec<Result<Incoming, Rejected>> {
+fn next_group(items: &mut Items) -> Vec<Result<Incoming, Left>> {
     let mut group = Vec::new();
     let mut bytes = 0;
     while group.len() < GROUP_ITEMS && bytes < GROUP_BYTES {
@@ -169,7 +211,7 @@ fn next_group(items: &mut Items) -> Vec<Result<Incoming, Rejected>> {
 async fn take_in(
     state: &AppState,
     whom: For,
-    group: Vec<Result<Incoming, Rejected>>,
+    group: Vec<Result<Incoming, Left>>,
     report: &mut Report,
 ) -> Result<()> {
     let mut offers = Vec::with_capacity(group.len());
@@ -181,7 +223,7 @@ async fn take_in(
                 input,
                 file,
             }),
-            Err(rejected) => report.reject(rejected),
+            Err(left) => report.leave(left),
         }
     }
     for accepted in accept::accept(state, whom.asked_by, offers).await? {

@@ -56,6 +56,7 @@ pub(in crate::knowledge) async fn upsert(
             SourceColumn::Content,
             SourceColumn::ContentHash,
             SourceColumn::Metadata,
+            SourceColumn::Url,
             SourceColumn::Status,
         ])
         .value(SourceColumn::Pages, Expr::cust("NULL"))

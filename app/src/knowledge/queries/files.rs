@@ -12,7 +12,7 @@ use super::{Item, items, over};
 use crate::db::{AiConn, AiDb, AiTx};
 use crate::error::Result;
 use crate::knowledge::source::FileContent;
-use crate::parse::Document;
+use crate::parse::{Document, FileType};
 
 /// Puts the files of sources that have just been stored beside them, and
 /// takes away those of their earlier generations. `files` also says whose each is.
@@ -38,6 +38,7 @@ pub(in crate::knowledge) async fn replace_files(
             filename: Set(file.filename),
             titled: Set(file.titled),
             bytes: Set(file.bytes.into()),
+            url: Set(file.url),
             ..Default::default()
         };
         kb_file::Entity::insert(row).exec_without_returning(ai).await?;
@@ -74,6 +75,7 @@ pub(in crate::knowledge) async fn store_parsed(
     ai: &AiDb,
     run: Uuid,
     item: Item,
+    kind: FileType,
     document: Document,
     title: Option<String>,
 ) -> Result<()> {
@@ -81,7 +83,7 @@ pub(in crate::knowledge) async fn store_parsed(
     let pages = document.pages.map(serde_json::Value::from);
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
-        "UPDATE ai_kb_sources SET content = $3, pages = $4, title = coalesce($5, title), updated_at = now()
+        "UPDATE ai_kb_sources SET content = $3, pages = $4, title = coalesce($5, title), media_type = $6, updated_at = now()
           WHERE id = $1 AND generation = $2 AND status IN ('queued', 'processing')",
         [
             item.id.0.into(),
@@ -89,6 +91,7 @@ pub(in crate::knowledge) async fn store_parsed(
             document.text.into(),
             Value::Json(pages.map(Box::new)),
             title.into(),
+            kind.as_str().into(),
         ],
     );
     ai.execute_raw(statement).await?;

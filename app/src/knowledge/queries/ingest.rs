@@ -42,12 +42,14 @@ pub(in crate::knowledge) async fn claim(ai: &AiDb, run: Uuid, items: &[Item]) ->
     ai.commit().await
 }
 
-/// Which of the items are still to be done by this run, and how long their texts are.
+/// Which of the items are still to be done by this run, and how long their
+/// texts are. What still waits for its text is not among them.
 pub(in crate::knowledge) async fn pending(ai: &AiDb, run: Uuid, items: &[Item]) -> Result<Vec<Pending>> {
     let sql = "SELECT s.id, s.generation, octet_length(s.content)::bigint AS bytes
                  FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS item(id, generation, n)
                  JOIN ai_kb_sources s ON s.id = item.id AND s.generation = item.generation
                 WHERE s.status IN ('queued', 'processing') AND s.lease_owner = $3
+                  AND NOT EXISTS (SELECT FROM ai_kb_files f WHERE f.source_id = s.id AND f.generation = s.generation)
                 ORDER BY item.n";
     let ai = ai.begin_worker().await?;
     Ok(Pending::find_by_statement(over(sql, items, [run.into()])).all(&ai).await?)

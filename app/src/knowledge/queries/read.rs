@@ -3,9 +3,11 @@
 use entity::ai::kb_source::{self, Column as SourceColumn, Status};
 use entity::ids::{JobId, SourceId, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
+};
 
-use crate::auth::Audience;
+use crate::auth::{Audience, Ownership};
 use crate::db::AiDb;
 use crate::error::Result;
 use crate::web::Cursor;
@@ -24,6 +26,7 @@ pub(in crate::knowledge) struct Shown {
     pub(in crate::knowledge) generation: i64,
     pub(in crate::knowledge) documents: i32,
     pub(in crate::knowledge) job_id: Option<JobId>,
+    pub(in crate::knowledge) url: Option<String>,
     pub(in crate::knowledge) error: Option<String>,
     pub(in crate::knowledge) created_at: chrono::DateTime<chrono::Utc>,
     pub(in crate::knowledge) updated_at: chrono::DateTime<chrono::Utc>,
@@ -63,6 +66,29 @@ pub(in crate::knowledge) async fn find(
 ) -> Result<Option<Shown>> {
     let ai = ai.begin_for(&audience.reach()).await?;
     Ok(seen_by(audience).filter(SourceColumn::Id.eq(id)).into_model::<Shown>().one(&ai).await?)
+}
+
+/// A source that belongs to a folder.
+#[derive(Clone, Debug, FromQueryResult)]
+pub(in crate::knowledge) struct OfFolder {
+    pub(in crate::knowledge) id: SourceId,
+    pub(in crate::knowledge) external_id: String,
+    pub(in crate::knowledge) generation: i64,
+}
+
+/// The sources of this ownership whose ids begin like this.
+pub(in crate::knowledge) async fn of_folder(
+    ai: &AiDb,
+    ownership: Ownership,
+    prefix: &str,
+) -> Result<Vec<OfFolder>> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT id, external_id, generation FROM ai_kb_sources WHERE audience = $1 AND starts_with(external_id, $2)",
+        [ownership.audience().into(), prefix.into()],
+    );
+    let ai = ai.begin_for(&ownership.reach()).await?;
+    Ok(OfFolder::find_by_statement(statement).all(&ai).await?)
 }
 
 fn seen_by(audience: &Audience) -> sea_orm::Select<kb_source::Entity> {

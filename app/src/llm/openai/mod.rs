@@ -12,6 +12,7 @@ mod connection;
 mod embed;
 mod endpoint;
 mod events;
+mod limits;
 mod list;
 mod reader;
 mod retry;

@@ -7,8 +7,9 @@ use async_openai::middleware::HttpRequestFactory;
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 
+use super::limits;
 use super::wire::words_of;
 
 /// Bytes of a refusal that are read.
@@ -77,8 +78,7 @@ pub(super) fn is_whole(response: &Response) -> bool {
 
 pub(super) async fn read_refusal(mut response: Response) -> Refusal {
     let status = response.status().as_u16();
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after_s = seconds.and_then(|value| value.trim().parse::<f64>().ok()).map(whole_seconds);
+    let retry_after_s = limits::wanted_pause(response.headers());
     let mut body = Vec::new();
     // A refusal whose body breaks off is a refusal still.
     while body.len() < REFUSAL_BYTES
@@ -93,13 +93,4 @@ pub(super) async fn read_refusal(mut response: Response) -> Refusal {
         _ => words,
     };
     Refusal { status, detail, retry_after_s }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, which is right here"
-)]
-fn whole_seconds(seconds: f64) -> u64 {
-    seconds.ceil() as u64
 }

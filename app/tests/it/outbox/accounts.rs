@@ -132,8 +132,14 @@ async fn a_request_that_outlives_its_account_is_refused_by_ai() {
     let current: CurrentUser =
         tandem::auth::find_user_by_email(app.core(), &user.email).await.unwrap().unwrap();
     delete_me(&user, "a password for tests").await.expect(204);
-    let input: SourceInput =
-        serde_json::from_value(json!({ "title": "T", "text": "Gold is a metal." })).unwrap();
+    let input = SourceInput {
+        title: "T".to_owned(),
+        text: "Gold is a metal.".to_owned(),
+        external_id: None,
+        scope: None,
+        metadata: serde_json::Map::new(),
+        media_type: tandem::knowledge::MediaType::Plain,
+    };
     let offer = Offer { ownership: Ownership::of(&current), scope: "user".to_owned(), input, file: None };
     assert!(accept::accept(&app.state, None, vec![offer]).await.is_err());
     let said = tandem::memory::Said {

@@ -4,6 +4,7 @@ mod access;
 mod commands;
 mod end_to_end;
 mod files;
+mod ingest;
 mod killed;
 mod replicas;
 mod stopped;

@@ -58,7 +58,7 @@ async fn a_kind_of_file_that_cannot_be_read_is_refused_with_those_that_can() {
     let user = app.user().await;
     let zip = b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\x00!\x00\x00\x00\x00\x00";
     for form in [
-        Form::file("report.docx", zip),
+        Form::file("report.zip", zip),
         Form::file("image", b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d\x00\x00\x00\x01\x00\x00"),
         Form::file("a.txt", b"text").and("media_type", "image/png"),
     ] {

@@ -1,8 +1,11 @@
 //! Files, from an upload to a passage with its page.
 
+mod address;
 mod child;
+mod corpus;
 mod form;
 mod hostile;
+mod kinds;
 
 use serde_json::{Value, json};
 
