@@ -15,6 +15,7 @@ mod m20261121_000012_inbox;
 mod m20261121_000013_settings;
 mod m20261121_000014_files;
 mod m20261121_000028_pairs;
+mod m20261121_000052_spaces;
 mod security;
 
 /// Applies the ai chain.
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000013_settings::Migration),
             Box::new(m20261121_000014_files::Migration),
             Box::new(m20261121_000028_pairs::Migration),
+            Box::new(m20261121_000052_spaces::Migration),
         ]
     }
 

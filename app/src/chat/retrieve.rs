@@ -7,12 +7,12 @@ use tokio_util::task::AbortOnDropHandle;
 use super::events::TurnLog;
 use super::figures::Figures;
 use crate::auth::CurrentUser;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::knowledge::Passage;
-use crate::llm::ModelError;
 use crate::memory::Recollection;
 use crate::persona::Pair;
 use crate::state::AppState;
+use crate::usage::QueryVector;
 
 /// What was found in time.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ impl Retrieved {
 
 /// A question on its way to being a vector; none if nothing is retrieved.
 /// Dropped, it is called off.
-pub(super) type Asked = Option<AbortOnDropHandle<Result<Vec<f32>, ModelError>>>;
+pub(super) type Asked = Option<AbortOnDropHandle<Result<QueryVector>>>;
 
 /// How much an answer may rest on.
 #[derive(Clone, Copy, Debug)]
@@ -149,11 +149,11 @@ async fn search(
     state: &AppState,
     user: &CurrentUser,
     pair: Pair,
-    asked: AbortOnDropHandle<Result<Vec<f32>, ModelError>>,
+    asked: AbortOnDropHandle<Result<QueryVector>>,
     wanted: Wanted,
 ) -> Result<Retrieved> {
     let (vector, settled) = tokio::join!(asked, state.outbox.settle(user.id));
-    let vector = vector.context("embedding the question")?.map_err(Error::from)?;
+    let vector = vector.context("embedding the question")??;
     settled?;
     let audience = user.audience();
     let (passages, memories) = tokio::join!(
@@ -175,7 +175,7 @@ async fn search(
 async fn knowledge(
     state: &AppState,
     audience: &crate::auth::Audience,
-    vector: &[f32],
+    vector: &QueryVector,
     limit: u64,
 ) -> Result<Vec<Passage>> {
     if limit == 0 {
@@ -188,7 +188,7 @@ async fn recall(
     state: &AppState,
     audience: &crate::auth::Audience,
     pair: Pair,
-    vector: &[f32],
+    vector: &QueryVector,
     limit: u64,
 ) -> Result<Vec<Recollection>> {
     if limit == 0 {

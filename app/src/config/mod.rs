@@ -10,6 +10,7 @@ mod network;
 mod portfolio;
 mod sections;
 mod source;
+mod spaces;
 mod tools;
 mod validate;
 
@@ -22,6 +23,7 @@ pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Memory,
     Models, Registration, Telemetry,
 };
+pub use spaces::Spaces;
 pub use tools::Tools;
 
 use std::collections::HashMap;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub models: Models,
     /// Passages and vector search.
     pub knowledge: Knowledge,
+    /// Changing the embedding model, and building its indexes.
+    pub spaces: Spaces,
     /// Search over memories.
     pub memory: Memory,
     /// Uploaded files and their parsers.

@@ -23,6 +23,8 @@ const USER_ROLE: &str = "tandem_rls_user";
 /// Jobs, the relay and housekeeping act as this role then.
 const WORKER_ROLE: &str = "tandem_rls_worker";
 
+const WORKING: &str = "SET LOCAL tandem.actor = 'worker'";
+
 /// Whose rows may be read and written: values of the column `audience`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
@@ -97,7 +99,17 @@ impl AiDb {
     /// A transaction that reads and writes everybody's rows: for jobs, the
     /// relay and housekeeping, never for a request's own work.
     pub async fn begin_worker(&self) -> Result<AiTx> {
-        self.begin_within(WORKER_ROLE, "SET LOCAL tandem.actor = 'worker'").await
+        self.begin_within(WORKER_ROLE, WORKING).await
+    }
+
+    /// As [`AiDb::begin_for`], and these statements next.
+    pub(super) async fn begin_acting_for(&self, reach: &Reach, first: &str) -> Result<AiTx> {
+        self.begin_within(USER_ROLE, &format!("{}; {first}", reach.settings())).await
+    }
+
+    /// As [`AiDb::begin_worker`], and these statements next.
+    pub(super) async fn begin_working(&self, first: &str) -> Result<AiTx> {
+        self.begin_within(WORKER_ROLE, &format!("{WORKING}; {first}")).await
     }
 
     /// Until [`AiDb::open_again`] every transaction is refused as if ai were away.

@@ -126,11 +126,12 @@ fn not_begun(error: sqlx::Error) -> DbErr {
     match error {
         sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
         sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
-        // A connection was had, and what it begins with was refused: 22, 42 and 25 are the statement's own classes.
+        // A connection was had, and what it begins with was refused: 22, 42 and 25 are the statement's own
+        // classes, TS says that a vector is of another space.
         sqlx::Error::Database(ref refused)
             if refused
                 .code()
-                .is_some_and(|code| ["22", "25", "42"].iter().any(|class| code.starts_with(class))) =>
+                .is_some_and(|code| ["22", "25", "42", "TS"].iter().any(|class| code.starts_with(class))) =>
         {
             not_queried(error)
         }

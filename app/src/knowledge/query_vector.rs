@@ -1,20 +1,46 @@
 //! What a search is near to, as a vector.
 
 use entity::ids::UserId;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::search::SearchRequest;
+use crate::db::space::Active;
 use crate::error::{Error, Result};
+use crate::llm::SpaceSpec;
 use crate::state::AppState;
 
-/// The vector a request asks for.
+/// An embedding space.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SpaceInfo {
+    /// `local` or `openai`.
+    pub provider: String,
+    /// Model name.
+    pub model: String,
+    /// Length of a vector.
+    pub dimensions: u32,
+}
+
+impl SpaceInfo {
+    /// What is said of a space.
+    pub(super) fn of(space: &SpaceSpec) -> Self {
+        Self { provider: space.provider.clone(), model: space.model.clone(), dimensions: space.dimensions }
+    }
+}
+
+/// The vector a request asks for, in a space.
 pub(super) async fn query_vector(
     state: &AppState,
+    active: &Active,
     user: UserId,
     request: &SearchRequest,
 ) -> Result<Vec<f32>> {
+    let dimensions = active.space.embedder.space().dimensions;
     match (&request.query, &request.embedding) {
-        (Some(query), None) => unit(state, crate::usage::embed_query(state, user, query).await?),
-        (None, Some(embedding)) => unit(state, embedding.clone()),
+        (Some(query), None) => {
+            unit(dimensions, crate::usage::embed_query_in(state, active, user, query).await?.vector)
+        }
+        (None, Some(embedding)) => unit(dimensions, embedding.clone()),
         (None, None) => Err(Error::field("query", "give either query or embedding")),
         (Some(_), Some(_)) => Err(Error::field("embedding", "give either query or embedding, not both")),
     }
@@ -22,8 +48,7 @@ pub(super) async fn query_vector(
 
 /// Checks a vector and scales it to length 1, which keeps every cosine and
 /// keeps the squares of large numbers from overflowing in the database.
-pub(super) fn unit(state: &AppState, vector: Vec<f32>) -> Result<Vec<f32>> {
-    let dimensions = state.models.embedder.space().dimensions;
+pub(super) fn unit(dimensions: u32, vector: Vec<f32>) -> Result<Vec<f32>> {
     if u32::try_from(vector.len()).ok() != Some(dimensions) {
         let given = vector.len();
         return Err(Error::field(

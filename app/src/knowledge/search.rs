@@ -10,12 +10,14 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::query_vector::{query_vector, unit};
+use super::query_vector::{SpaceInfo, query_vector, unit};
 use super::source::bounded_metadata;
 use crate::auth::Audience;
+use crate::db::space::Active;
 use crate::db::vector::{self, Found, Nearest, Neighbour};
 use crate::error::Result;
 use crate::state::AppState;
+use crate::usage::{QueryVector, embed_query};
 use crate::web::text::{no_nul, not_blank};
 
 const TABLE: &str = "ai_kb_documents";
@@ -121,17 +123,6 @@ pub struct Hit {
     pub metadata: Value,
 }
 
-/// An embedding space.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct SpaceInfo {
-    /// `local` or `openai`.
-    pub provider: String,
-    /// Model name.
-    pub model: String,
-    /// Length of a vector.
-    pub dimensions: u32,
-}
-
 /// A passage for an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Passage {
@@ -153,39 +144,66 @@ pub struct Passage {
 
 /// Searches what an audience may read. 422 for a vector of another space.
 pub async fn search(state: &AppState, audience: &Audience, request: SearchRequest) -> Result<SearchResult> {
-    let vector = query_vector(state, audience.user(), &request).await?;
-    let nearest = nearest(state, filter(audience, &request), vector, request.limit);
-    let ai = state.ai.begin_for(&audience.reach()).await?;
+    let mut active = state.spaces.active().await?;
+    loop {
+        match search_in(state, &active, audience, &request).await {
+            Err(error) if state.spaces.again(&mut active, &error).await? => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn search_in(
+    state: &AppState,
+    active: &Active,
+    audience: &Audience,
+    request: &SearchRequest,
+) -> Result<SearchResult> {
+    let vector = query_vector(state, active, audience.user(), request).await?;
+    let nearest = nearest(state, filter(audience, request), vector, request.limit);
+    let ai = state.ai.begin_for_in(&audience.reach(), active.space.id).await?;
     let found: Found<Row> = match request.group_by {
         GroupBy::Passage => vector::nearest(&ai, &nearest).await?,
         GroupBy::Source => vector::nearest_of_each(&ai, &nearest, "source_id").await?,
     };
-    let space = state.models.embedder.space();
     Ok(SearchResult {
         hits: found.neighbours.into_iter().map(hit).collect(),
         under_filled: found.under_filled,
-        space: SpaceInfo {
-            provider: space.provider.clone(),
-            model: space.model.clone(),
-            dimensions: space.dimensions,
-        },
+        space: SpaceInfo::of(active.space.embedder.space()),
     })
 }
 
 /// The passages nearest to a question's vector, for an answer. Nothing is left
-/// out for being too far away; that is for the caller to judge.
+/// out for being too far away; that is for the caller to judge. A question whose
+/// vector is of a space that is no longer active is embedded again.
 pub async fn retrieve(
     state: &AppState,
     audience: &Audience,
-    query_vector: &[f32],
+    question: &QueryVector,
     limit: u64,
 ) -> Result<Vec<Passage>> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let vector = unit(state, query_vector.to_vec())?;
+    match retrieve_in(state, audience, question, limit).await {
+        Err(error) if state.spaces.moved(&error).await? => {
+            let again = embed_query(state, audience.user(), &question.text).await?;
+            retrieve_in(state, audience, &again, limit).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn retrieve_in(
+    state: &AppState,
+    audience: &Audience,
+    question: &QueryVector,
+    limit: u64,
+) -> Result<Vec<Passage>> {
+    let length = u32::try_from(question.vector.len()).unwrap_or(u32::MAX);
+    let vector = unit(length, question.vector.clone())?;
     let nearest = nearest(state, audience.condition(), vector, limit);
-    let ai = state.ai.begin_for(&audience.reach()).await?;
+    let ai = state.ai.begin_for_in(&audience.reach(), question.space).await?;
     let found: Found<Row> = vector::nearest(&ai, &nearest).await?;
     let passage = |neighbour: Neighbour<Row>| Passage {
         similarity: neighbour.similarity(),

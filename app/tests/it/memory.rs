@@ -360,7 +360,7 @@ async fn wrong_fields_are_named() {
     }
     let problem = user.post("/memories", json!({ "content": long })).await.expect(422);
     let message = problem["errors"][0]["message"].as_str().unwrap();
-    let max = app.state.models.embedder.max_tokens();
+    let max = app.state.embedder().max_tokens();
     assert!(message.contains(&max.to_string()) && message.contains("tokens"), "{message}");
     assert!(listed(&user, "").await.is_empty());
     for (body, field) in [
