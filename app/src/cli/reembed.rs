@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Reembed.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Reembed {
     #[command(subcommand)]
     part: Option<Part>,
@@ -134,8 +134,8 @@ impl Part {
 
 fn told(estimate: &Estimate) -> Result<()> {
     let Estimate { provider, model, dimensions, texts, tokens, seconds, sampled, too_long, .. } = estimate;
-    let price = match estimate.cost_usd {
-        Some(cost) => format!("{} US dollars", cost.normalize()),
+    let price = match &estimate.cost_usd {
+        Some(cost) => format!("{cost} US dollars"),
         None => format!("price unknown ([prices] has none for {model})"),
     };
     output::line(&format!("{provider}/{model}/{dimensions}"))?;

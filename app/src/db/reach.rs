@@ -87,29 +87,29 @@ impl AiDb {
     /// A transaction that acts for a user. 503 `ai_unavailable` when no
     /// connection can be had within `database.ai_wait_ms`.
     pub async fn begin_for(&self, reach: &Reach) -> Result<AiTx> {
-        self.begin_within(USER_ROLE, &reach.settings()).await
+        self.begin_within(USER_ROLE, &reach.settings(), "").await
     }
 
     /// The same for a search of another width than the connections' own.
     pub async fn begin_search(&self, reach: &Reach, ef_search: u32) -> Result<AiTx> {
         let settings = format!("{}; SET LOCAL hnsw.ef_search = {ef_search}", reach.settings());
-        self.begin_within(USER_ROLE, &settings).await
+        self.begin_within(USER_ROLE, &settings, "").await
     }
 
     /// A transaction that reads and writes everybody's rows: for jobs, the
     /// relay and housekeeping, never for a request's own work.
     pub async fn begin_worker(&self) -> Result<AiTx> {
-        self.begin_within(WORKER_ROLE, WORKING).await
+        self.begin_within(WORKER_ROLE, WORKING, "").await
     }
 
-    /// As [`AiDb::begin_for`], and these statements next.
-    pub(super) async fn begin_acting_for(&self, reach: &Reach, first: &str) -> Result<AiTx> {
-        self.begin_within(USER_ROLE, &format!("{}; {first}", reach.settings())).await
+    /// As [`AiDb::begin_for`] with further settings, if the condition does not refuse.
+    pub(super) async fn begin_for_if(&self, reach: &Reach, settings: &str, condition: &str) -> Result<AiTx> {
+        self.begin_within(USER_ROLE, &format!("{}{settings}", reach.settings()), condition).await
     }
 
-    /// As [`AiDb::begin_worker`], and these statements next.
-    pub(super) async fn begin_working(&self, first: &str) -> Result<AiTx> {
-        self.begin_within(WORKER_ROLE, &format!("{WORKING}; {first}")).await
+    /// As [`AiDb::begin_worker`], if the condition does not refuse.
+    pub(super) async fn begin_worker_if(&self, condition: &str) -> Result<AiTx> {
+        self.begin_within(WORKER_ROLE, WORKING, condition).await
     }
 
     /// Until [`AiDb::open_again`] every transaction is refused as if ai were away.
@@ -129,11 +129,11 @@ impl AiDb {
 
     /// While a database is away its pool goes on trying for as long as a
     /// connection may be waited for; nobody should wait that long.
-    async fn begin_within(&self, role: &str, settings: &str) -> Result<AiTx> {
+    async fn begin_within(&self, role: &str, settings: &str, condition: &str) -> Result<AiTx> {
         if self.is_closed() {
             return Err(self.unavailable(None));
         }
-        match tokio::time::timeout(self.wait, Box::pin(self.begin_again(role, settings))).await {
+        match tokio::time::timeout(self.wait, Box::pin(self.begin_again(role, settings, condition))).await {
             Ok(Ok(transaction)) => Ok(transaction),
             Ok(Err(error)) if error.is_outage() => Err(self.unavailable(Some(error))),
             Ok(Err(error)) => Err(error),
@@ -155,20 +155,20 @@ impl AiDb {
 
     /// A connection that was cut while it waited in the pool shows only when it
     /// is used; nothing was done on it, so another one is tried, once.
-    async fn begin_again(&self, role: &str, settings: &str) -> Result<AiTx> {
-        match self.begin_with(role, settings).await {
-            Err(error) if error.is_outage() => self.begin_with(role, settings).await,
+    async fn begin_again(&self, role: &str, settings: &str, condition: &str) -> Result<AiTx> {
+        match self.begin_with(role, settings, condition).await {
+            Err(error) if error.is_outage() => self.begin_with(role, settings, condition).await,
             begun => begun,
         }
     }
 
-    async fn begin_with(&self, role: &str, settings: &str) -> Result<AiTx> {
+    async fn begin_with(&self, role: &str, settings: &str, condition: &str) -> Result<AiTx> {
         let roles = self.roles.get_or_try_init(|| self.find_own_roles()).await?;
         let identity = match roles {
             Roles::StepDown => format!("SET LOCAL ROLE {role}; {settings}"),
             Roles::Login => settings.to_owned(),
         };
-        Ok(Tx::begin(self.pool(), &identity).await?)
+        Ok(Tx::begin_if(self.pool(), condition, &identity).await?)
     }
 }
 

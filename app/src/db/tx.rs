@@ -33,7 +33,13 @@ pub struct Tx<M> {
 impl<M> Tx<M> {
     /// Begins, and executes `first`, which may be empty, in the same round trip.
     pub(super) async fn begin(pool: &PgPool, first: &str) -> Result<Self, DbErr> {
-        let transaction = pool.begin_with(AssertSqlSafe(format!("BEGIN; {first}"))).await;
+        Self::begin_if(pool, "", first).await
+    }
+
+    /// The same after a `condition`, a statement with its semicolon that may refuse. It is part of
+    /// the transaction; as it comes before `BEGIN`, a refusal leaves the connection with none.
+    pub(super) async fn begin_if(pool: &PgPool, condition: &str, first: &str) -> Result<Self, DbErr> {
+        let transaction = pool.begin_with(AssertSqlSafe(format!("{condition}BEGIN; {first}"))).await;
         Ok(Self { transaction: Mutex::new(Some(transaction.map_err(not_begun)?)), marker: PhantomData })
     }
 

@@ -26,8 +26,6 @@ pub use chunk::MediaType;
 pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
 pub use ingest::text_of;
 pub use query_vector::SpaceInfo;
-pub use search::{
-    GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, retrieve, search,
-};
+pub use search::{GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, retrieve, search};
 pub use source::{FileContent, Offer, SourceInput};
 pub use sweep::requeue_lost;

@@ -7,7 +7,7 @@ use entity::ids::SpaceId;
 
 use super::fill;
 use crate::db::space::{self, Lease, Place, fill::complain, parity, spec_of};
-use crate::error::{CanFail, Result};
+use crate::error::{CanFail, Error, Result};
 use crate::state::AppState;
 
 /// Works on a space for as long as there is something to do and nobody else does it.
@@ -18,6 +18,9 @@ pub async fn drive(state: &AppState, id: SpaceId) -> Result<()> {
         outcome = work(state, id, &lease) => outcome,
         () = lease.beat() => return Ok(()),
     };
+    if matches!(&outcome, Err(Error::Conflict { code: "lease_lost", .. })) {
+        return Ok(());
+    }
     if let Err(error) = &outcome {
         complain(&state.ai, id, &error.to_string()).await.can_fail("the log has the reason");
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sea_orm::prelude::Decimal;
 use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -31,7 +30,7 @@ pub struct Estimate {
     /// About how many tokens they have.
     pub tokens: i64,
     /// US dollars; null when the model's price is not in `[prices]`.
-    pub cost_usd: Option<Decimal>,
+    pub cost_usd: Option<String>,
     /// About how long embedding takes, with this machine or provider alone at work.
     pub seconds: f64,
     /// Texts of the sample.
@@ -59,8 +58,10 @@ pub async fn estimate(state: &AppState, embedder: Arc<dyn Embedder>) -> Result<E
     let tokens = scaled(tokens, all);
     let usage = Usage { prompt_tokens: u32::try_from(tokens).unwrap_or(u32::MAX), ..Usage::default() };
     let cost_usd = match space.provider.as_str() {
-        "local" => Some(Decimal::ZERO),
-        _ => usage::cost(&state.settings.prices, &space.model, &usage),
+        "local" => Some("0".to_owned()),
+        _ => {
+            usage::cost(&state.settings.prices, &space.model, &usage).map(|cost| cost.normalize().to_string())
+        }
     };
     Ok(Estimate {
         provider: space.provider,

@@ -64,7 +64,9 @@ fn is_about(rows: i64, all: i64, share: f64) -> bool {
 }
 
 async fn groups(ai: &AiDb, table: &str) -> Result<Vec<Group>> {
-    let sql = format!("SELECT audience, scope, count(*) AS rows FROM {table} GROUP BY audience, scope ORDER BY rows DESC LIMIT 10000");
+    let sql = format!(
+        "SELECT audience, scope, count(*) AS rows FROM {table} GROUP BY audience, scope ORDER BY rows DESC LIMIT 10000"
+    );
     let statement = Statement::from_string(DbBackend::Postgres, sql);
     Ok(Group::find_by_statement(statement).all(&ai.begin_worker().await?).await?)
 }
@@ -102,7 +104,9 @@ fn filter(group: Option<&Group>) -> (String, Vec<sea_orm::Value>) {
 
 async fn queries(ai: &AiDb, table: &str, group: Option<&Group>, samples: usize) -> Result<Vec<Vec<f32>>> {
     let (filter, values) = filter(group);
-    let sql = format!("SELECT embedding::real[] AS vector FROM {table} WHERE {filter} ORDER BY random() LIMIT {samples}");
+    let sql = format!(
+        "SELECT embedding::real[] AS vector FROM {table} WHERE {filter} ORDER BY random() LIMIT {samples}"
+    );
     let ai = ai.begin_worker().await?;
     let rows = ai.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
     rows.iter().map(|row| Ok(row.try_get("", "vector")?)).collect()
@@ -122,14 +126,17 @@ struct Hit {
 async fn one(state: &AppState, table: &'static str, group: Option<&Group>, query: Vec<f32>) -> Result<f64> {
     let ai = state.ai.begin_worker().await?;
     let width = ef_search(table, &state.settings);
-    ai.execute_unprepared(&format!("SET LOCAL hnsw.ef_search = {width}; SET LOCAL statement_timeout = 0")).await?;
+    ai.execute_unprepared(&format!("SET LOCAL hnsw.ef_search = {width}; SET LOCAL statement_timeout = 0"))
+        .await?;
     let (sql_filter, mut values) = filter(group);
     let place = values.len() + 1;
     values.push(pgvector::Vector::from(query.clone()).into());
     let sql = format!(
         "SELECT (embedding <=> ${place}) + 0.0::float8 AS distance FROM {table} WHERE {sql_filter} ORDER BY distance LIMIT {NEIGHBOURS}"
     );
-    let exact = Near::find_by_statement(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).all(&ai).await?;
+    let exact = Near::find_by_statement(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        .all(&ai)
+        .await?;
     let Some(last) = exact.last() else { return Ok(1.0) };
     let condition = match group {
         None => Condition::all(),

@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use super::registry::Tool;
 use super::report::Found;
 use super::{Caller, ToolError};
-use crate::error::Error;
 use crate::memory;
 use crate::web::text;
 

@@ -35,11 +35,11 @@ pub(super) async fn space(report: &mut Report, ai: &mut PgConnection, wanted: Op
     };
     let found = format!("{provider}/{model}/{dimensions}");
     let asked = wanted.map(|wanted| format!("{}/{}/{}", wanted.provider, wanted.model, wanted.dimensions));
-    let length = if provider == "local" { String::new() } else { format!(" and EMBEDDING_DIMENSIONS={dimensions}") };
+    let length =
+        if provider == "local" { String::new() } else { format!(" and EMBEDDING_DIMENSIONS={dimensions}") };
     let remedy = format!("set EMBEDDING_PROVIDER={provider} and EMBEDDING_MODEL={model}{length}");
-    let is_beside = |asked: &String| {
-        beside.iter().any(|row| *asked == format!("{}/{}/{}", row.0, row.1, row.2))
-    };
+    let is_beside =
+        |asked: &String| beside.iter().any(|row| *asked == format!("{}/{}/{}", row.0, row.1, row.2));
     match asked {
         Some(asked) if asked != found && is_beside(&asked) => report.warn(
             "ai.space",
@@ -56,7 +56,9 @@ pub(super) async fn space(report: &mut Report, ai: &mut PgConnection, wanted: Op
     for (provider, model, dimensions, status, error) in beside {
         let seen = format!("{provider}/{model}/{dimensions} is {status}");
         match error {
-            Some(error) => report.warn("ai.space.beside", format!("{seen}: {error}"), "tandem reembed status"),
+            Some(error) => {
+                report.warn("ai.space.beside", format!("{seen}: {error}"), "tandem reembed status")
+            }
             None => report.ok("ai.space.beside", seen),
         }
     }
@@ -94,7 +96,8 @@ fn one_hnsw(
     is_valid: bool,
     (wanted_m, wanted_ef): (u32, u32),
 ) {
-    let again = "tandem migrate ai: it builds another one beside it and swaps them; no row is lost".to_owned();
+    let again =
+        "tandem migrate ai: it builds another one beside it and swaps them; no row is lost".to_owned();
     let Some(found) = hnsw::parse(definition) else {
         report.fail(name, format!("cannot be read: {definition}"), again);
         return;

@@ -30,24 +30,24 @@ pub fn is_moved(error: &Error) -> bool {
 
 fn pinned(space: SpaceId) -> String {
     // An id holds nothing that could end the literal.
-    format!("SELECT ai_pin_space('{space}')")
+    format!("SELECT ai_pin_space('{space}'); ")
 }
 
 impl AiDb {
     /// As [`AiDb::begin_for`], with vectors of this space. [`is_moved`] when it is no longer active.
     pub async fn begin_for_in(&self, reach: &Reach, space: SpaceId) -> Result<AiTx> {
-        self.begin_acting_for(reach, &pinned(space)).await
+        self.begin_for_if(reach, "", &pinned(space)).await
     }
 
     /// As [`AiDb::begin_search`], with a vector of this space.
     pub async fn begin_search_in(&self, reach: &Reach, ef_search: u32, space: SpaceId) -> Result<AiTx> {
-        let first = format!("SET LOCAL hnsw.ef_search = {ef_search}; {}", pinned(space));
-        self.begin_acting_for(reach, &first).await
+        let width = format!("; SET LOCAL hnsw.ef_search = {ef_search}");
+        self.begin_for_if(reach, &width, &pinned(space)).await
     }
 
     /// As [`AiDb::begin_worker`], with vectors of this space.
     pub async fn begin_worker_in(&self, space: SpaceId) -> Result<AiTx> {
-        self.begin_working(&pinned(space)).await
+        self.begin_worker_if(&pinned(space)).await
     }
 }
 

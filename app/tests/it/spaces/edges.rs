@@ -50,8 +50,8 @@ async fn indexes_that_find_too_little_are_not_switched_to_until_they_find_enough
     let server = ModelServer::start().await;
     let narrow = |options: Options, width: u32| {
         options
-            .env("TANDEM__KNOWLEDGE__HNSW_M", 2)
-            .env("TANDEM__KNOWLEDGE__HNSW_EF_CONSTRUCTION", 4)
+            .env("TANDEM__KNOWLEDGE__HNSW_M", 4)
+            .env("TANDEM__KNOWLEDGE__HNSW_EF_CONSTRUCTION", 8)
             .env("TANDEM__KNOWLEDGE__HNSW_EF_SEARCH", width)
     };
     let app = narrow(with(&server), 1).start().await;
@@ -125,9 +125,9 @@ async fn a_text_the_new_model_refuses_stops_the_change_and_is_named() {
     };
     assert!(error.contains("ai_memories") && error.contains("length 7, expected 48"), "{error}");
     admin.post(&format!("{SPACES}/{id}/switch"), json!({})).await.expect_problem(409, "space_not_ready");
-    // Others wait until this one is out of the way.
-    admin.post(SPACES, wanted(50)).await.status.eq(&409).then_some(()).unwrap();
     server.always_embeddings(Script::reply([""; 0]));
+    // Others wait until this one is out of the way.
+    admin.post(SPACES, wanted(50)).await.expect_problem(409, "change_under_way");
     tandem::spaces::resume(&app.state).await.unwrap();
     until(&admin, id, "ready").await;
     all_are_scripted(app.ai(), "embedding_next", LENGTH).await;
