@@ -26,7 +26,7 @@ pub(super) struct Reembed {
     #[command(subcommand)]
     part: Option<Part>,
     /// The model to change to
-    #[arg(long, required_unless_present = "missing", conflicts_with = "missing")]
+    #[arg(long, required = true)]
     model: Option<String>,
     /// Where it runs: local or openai
     #[arg(long, default_value = "local", value_parser = ["local", "openai"])]
@@ -35,14 +35,11 @@ pub(super) struct Reembed {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4000))]
     dimensions: Option<u32>,
     /// Only say what it would take
-    #[arg(long, conflicts_with = "missing")]
+    #[arg(long)]
     dry_run: bool,
     /// Switch as soon as the new vectors are ready
-    #[arg(long, conflicts_with_all = ["dry_run", "missing"])]
+    #[arg(long, conflicts_with = "dry_run")]
     switch: bool,
-    /// Keep the model; embed rows that have no vector, as after a restore without them
-    #[arg(long)]
-    missing: bool,
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
@@ -50,6 +47,8 @@ pub(super) struct Reembed {
 
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// Keep the model; embed rows that have no vector, as after a restore without them
+    Missing(Shown),
     /// Show every embedding space and how far it is
     Status(Shown),
     /// Make the next space the active one
@@ -77,11 +76,7 @@ impl Reembed {
     }
 
     async fn work(&self, state: &AppState) -> Result<()> {
-        let Some(model) = &self.model else {
-            let active = state.spaces.active().await?;
-            spaces::fill_missing(state, active.space.id, None).await?;
-            return show(state, self.json).await;
-        };
+        let Some(model) = &self.model else { return show(state, self.json).await };
         let embedder = spaces::embedder(state, &self.provider, model, self.dimensions).await?;
         let estimate = spaces::estimate(state, embedder.clone()).await?;
         if self.dry_run {
@@ -113,6 +108,11 @@ impl Part {
         };
         let shown = match self {
             Self::Status(shown) => shown,
+            Self::Missing(shown) => {
+                let active = state.spaces.active().await?;
+                spaces::fill_missing(state, active.space.id, None).await?;
+                shown
+            }
             Self::Switch(shown) => {
                 spaces::switch(state, there()?).await?;
                 remind(state, shown.json).await?;

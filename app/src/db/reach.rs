@@ -90,12 +90,6 @@ impl AiDb {
         self.begin_within(USER_ROLE, &reach.settings(), "").await
     }
 
-    /// The same for a search of another width than the connections' own.
-    pub async fn begin_search(&self, reach: &Reach, ef_search: u32) -> Result<AiTx> {
-        let settings = format!("{}; SET LOCAL hnsw.ef_search = {ef_search}", reach.settings());
-        self.begin_within(USER_ROLE, &settings, "").await
-    }
-
     /// A transaction that reads and writes everybody's rows: for jobs, the
     /// relay and housekeeping, never for a request's own work.
     pub async fn begin_worker(&self) -> Result<AiTx> {

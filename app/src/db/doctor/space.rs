@@ -57,7 +57,7 @@ pub(super) async fn space(report: &mut Report, ai: &mut PgConnection, wanted: Op
         let seen = format!("{provider}/{model}/{dimensions} is {status}");
         match error {
             Some(error) => {
-                report.warn("ai.space.beside", format!("{seen}: {error}"), "tandem reembed status")
+                report.warn("ai.space.beside", format!("{seen}: {error}"), "tandem reembed status");
             }
             None => report.ok("ai.space.beside", seen),
         }

@@ -97,15 +97,13 @@ pub(super) async fn ensure(
 ) -> Result<()> {
     fits(spec)?;
     let transaction = connection.begin().await?;
-    let dimensions = match find_active(&transaction).await? {
-        Some(space) => {
-            refuse_another(&transaction, &spec_of(&space), spec).await?;
-            spec_of(&space).dimensions
-        }
-        None => {
-            insert(&transaction, spec, Status::Active).await?;
-            spec.dimensions
-        }
+    let dimensions = if let Some(space) = find_active(&transaction).await? {
+        let active = spec_of(&space);
+        refuse_another(&transaction, &active, spec).await?;
+        active.dimensions
+    } else {
+        insert(&transaction, spec, Status::Active).await?;
+        spec.dimensions
     };
     for table in TABLES {
         column::ensure(&transaction, table, dimensions).await?;

@@ -25,7 +25,10 @@ pub fn is_moved(error: &Error) -> bool {
     else {
         return false;
     };
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == MOVED)
+    error
+        .as_database_error()
+        .and_then(sea_orm::sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == MOVED)
 }
 
 fn pinned(space: SpaceId) -> String {

@@ -10,6 +10,7 @@ use crate::support::postgres::{self, Layout, execute, texts};
 #[tokio::test]
 async fn vectors_above_2000_dimensions_are_halves_everywhere() {
     let server = ModelServer::start().await;
+    server.always_embeddings(Script::reply([""; 0]).dimensions(3072));
     let app = with(&server).start().await;
     let (user, admin) = (app.user().await, app.admin().await);
     sources(&app, &user, 0..30).await;
@@ -169,7 +170,7 @@ async fn rows_without_vectors_get_them_and_recall_is_reported_by_class() {
     let before = texts(&ai, "SELECT id || embedding::text FROM ai_kb_documents ORDER BY id").await;
     execute(&ai, "UPDATE ai_kb_documents SET embedding = NULL; UPDATE ai_memories SET embedding = NULL")
         .await;
-    let shown: Value = serde_json::from_str(&run(&urls.env(), &["reembed", "--missing", "--json"])).unwrap();
+    let shown: Value = serde_json::from_str(&run(&urls.env(), &["reembed", "missing", "--json"])).unwrap();
     assert_eq!((&shown["spaces"][0]["rows"], &shown["spaces"][0]["missing"]), (&json!(50), &json!(0)));
     assert_eq!(texts(&ai, "SELECT id || embedding::text FROM ai_kb_documents ORDER BY id").await, before);
     all_are_local(&app).await;
