@@ -91,8 +91,13 @@ async fn a_change_that_is_killed_twice_goes_on_where_it_was() {
     let gone = format!("SELECT count(*) FROM ai_kb_documents WHERE source_id = '{victim}'");
     assert_eq!(said(&app, &gone).await, "0");
 
+    configurations(&app, &env).await;
+}
+
+/// Which configurations start after a switch.
+async fn configurations(app: &TestApp, env: &Env) {
     // A start with the old configuration works, and says what to set; one with neither is refused.
-    let doctor = run(&env, &["doctor"]);
+    let doctor = run(env, &["doctor"]);
     assert!(
         doctor.contains("openai/scripted/48 is searched, the configuration still names local/pocket/384"),
         "{doctor}"
@@ -102,13 +107,13 @@ async fn a_change_that_is_killed_twice_goes_on_where_it_was() {
     other.insert("EMBEDDING_MODEL".to_owned(), "text-embedding-3-small".to_owned());
     let refusal = run_failing(&other, &["migrate", "ai"]);
     assert!(refusal.contains("openai/scripted with 48") && refusal.contains("tandem reembed"), "{refusal}");
-    let back = run(&env, &["reembed", "rollback"]);
+    let back = run(env, &["reembed", "rollback"]);
     assert!(back.contains("active    local/pocket/384, 719 of 719 rows"), "{back}");
-    all_are_local(&app).await;
+    all_are_local(app).await;
     // Given up, only the configuration of the active space is accepted.
-    run(&env, &["reembed", "switch"]);
-    run(&env, &["reembed", "abort"]);
-    let refusal = run_failing(&env, &["migrate", "ai"]);
+    run(env, &["reembed", "switch"]);
+    run(env, &["reembed", "abort"]);
+    let refusal = run_failing(env, &["migrate", "ai"]);
     assert!(refusal.contains("EMBEDDING_PROVIDER=openai and EMBEDDING_MODEL=scripted"), "{refusal}");
     let status = {
         let mut env = env.clone();

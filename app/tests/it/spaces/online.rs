@@ -64,6 +64,19 @@ async fn write(app: Arc<TestApp>, user: TestUser, over: Arc<AtomicBool>) -> (Vec
     (deleted, n)
 }
 
+/// Rows are those that should be.
+async fn rows_are_exact(app: &TestApp, deleted: &[String], written: usize) {
+    app.run_outbox().await;
+    let gone =
+        format!("SELECT count(*) FROM ai_kb_documents WHERE source_id::text IN ('{}')", deleted.join("','"));
+    assert_eq!(said(app, &gone).await, "0");
+    assert_eq!(said(app, "SELECT count(*) FROM ai_memories WHERE content LIKE 'goner%'").await, "0");
+    let rows = said(app, "SELECT count(*) FROM ai_memories").await;
+    assert_eq!(rows, (MEMORIES + written).to_string());
+    let rows = said(app, "SELECT count(*) FROM ai_kb_documents").await;
+    assert_eq!(rows, (SOURCES + written - deleted.len()).to_string());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_model_changes_and_changes_back_while_everybody_searches_writes_and_deletes() {
     let server = ModelServer::start().await;
@@ -115,17 +128,7 @@ async fn the_model_changes_and_changes_back_while_everybody_searches_writes_and_
     assert_eq!(seen, BTreeSet::from([48, 384]), "searched before and after");
     assert!(deleted.len() > 5 && last > 1005, "too little was written: {} {last}", deleted.len());
 
-    // Rows are those that should be, each with the vector of its text in either column.
-    app.run_outbox().await;
-    let gone =
-        format!("SELECT count(*) FROM ai_kb_documents WHERE source_id::text IN ('{}')", deleted.join("','"));
-    assert_eq!(said(&app, &gone).await, "0");
-    assert_eq!(said(&app, "SELECT count(*) FROM ai_memories WHERE content LIKE 'goner%'").await, "0");
-    let written = last - 1000;
-    let rows = said(&app, "SELECT count(*) FROM ai_memories").await;
-    assert_eq!(rows, (MEMORIES + written).to_string());
-    let rows = said(&app, "SELECT count(*) FROM ai_kb_documents").await;
-    assert_eq!(rows, (SOURCES + written - deleted.len()).to_string());
+    rows_are_exact(&app, &deleted, last - 1000).await;
     all_are_scripted(app.ai(), "embedding", LENGTH).await;
     admin.post(&format!("{SPACES}/{old_id}/rollback"), json!({})).await.expect(200);
     all_are_local(&app).await;
