@@ -9,11 +9,12 @@ import chat
 import common
 import complete
 import process
+import reembed
 import search
 import stage as scene
 import table
 
-PARTS = ("search", "recall", "memory", "first", "slow", "fast", "start", "ingestion", "batch", "complete")
+PARTS = ("search", "recall", "memory", "first", "slow", "fast", "start", "ingestion", "batch", "complete", "reembed")
 ON_STAGE = {"search", "recall", "memory", "first", "slow", "fast"}
 
 
@@ -43,6 +44,7 @@ def main():
         "ingestion": process.ingestion,
         "batch": batch.batch,
         "complete": lambda: complete.complete(options.seconds),
+        "reembed": reembed.reembedding,
     }
     for name in PARTS:
         if name not in options.parts:

@@ -30,6 +30,7 @@ pub mod memory;
 pub mod portfolio;
 // Tier 5
 pub mod analytics;
+pub mod spaces;
 // Tier 6
 pub mod feedback;
 pub mod tools;

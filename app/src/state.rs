@@ -15,11 +15,12 @@ use tokio_util::task::TaskTracker;
 use crate::config::Settings;
 use crate::db::documents::{DocumentStore, Documents};
 use crate::db::journal::Journal;
+use crate::db::space::Spaces;
 use crate::db::{AiDb, CoreDb, Databases, LargeFilters, Mode, settings};
 use crate::error::{Context, Result};
 use crate::jobs::outbox::{self, Outbox};
-use crate::llm::LanguageModels;
 use crate::llm::rerank::{self, Reranker};
+use crate::llm::{Embedder, LanguageModels};
 use crate::parse::Slots;
 use crate::telemetry::metrics::Metrics;
 use crate::web::far::FarLogs;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub models: LanguageModels,
     /// What orders passages anew; none: they keep the order of the search.
     pub reranker: Option<Arc<dyn Reranker>>,
+    /// The embedding spaces and their models.
+    pub spaces: Spaces,
     /// What ai has to learn of core.
     pub outbox: Outbox,
     /// Where running turns store their events.
@@ -112,6 +115,7 @@ impl AppState {
         let outbox = Outbox::new(core, ai, events, lease, tasks.clone());
         let slots = Slots::new(&settings.files);
         let reranker = rerank::from_settings(&settings.rerank)?;
+        let spaces = Spaces::new(databases.ai.clone(), Arc::clone(&models.embedder), &settings);
         let journal = Journal::start(&databases.core);
         let beginnings = Documents::start(&databases.core, turns.beginning);
         let endings = Documents::start(&databases.core, turns.ending);
@@ -122,6 +126,7 @@ impl AppState {
             mode: databases.mode,
             models,
             reranker,
+            spaces,
             outbox,
             journal,
             beginnings,
@@ -138,10 +143,15 @@ impl AppState {
         }))
     }
 
+    /// The model of the active embedding space, as far as this process knows.
+    pub fn embedder(&self) -> Arc<dyn Embedder> {
+        self.spaces.embedder()
+    }
+
     /// Similarity below which a passage or memory does not speak of the question.
     pub fn similarity_floor(&self) -> f32 {
         let configured = self.settings.knowledge.similarity_floor;
-        if configured < 0.0 { self.models.embedder.similarity_floor() } else { configured }
+        if configured < 0.0 { self.embedder().similarity_floor() } else { configured }
     }
 }
 

@@ -16,6 +16,7 @@ mod m20261121_000013_settings;
 mod m20261121_000014_files;
 mod m20261121_000028_pairs;
 mod m20261121_000050_words;
+mod m20261121_000052_spaces;
 mod m20261122_000054_addresses;
 mod security;
 
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000028_pairs::Migration),
             Box::new(m20261121_000050_words::Migration),
             Box::new(m20261122_000054_addresses::Migration),
+            Box::new(m20261121_000052_spaces::Migration),
         ]
     }
 

@@ -3,6 +3,7 @@
 pub mod ai;
 pub mod batch;
 pub mod delete_user;
+pub mod embedding_spaces;
 pub mod invitations;
 pub mod links;
 pub mod mcp_servers;

@@ -9,10 +9,10 @@ use super::figures::Figures;
 use crate::auth::CurrentUser;
 use crate::error::{Context, Error, Result};
 use crate::knowledge::{ByWords, Passage};
-use crate::llm::ModelError;
 use crate::memory::Recollection;
 use crate::persona::Pair;
 use crate::state::AppState;
+use crate::usage::QueryVector;
 
 /// What was found in time.
 #[derive(Clone, Debug, Default)]
@@ -87,8 +87,8 @@ impl Retrieved {
 /// Dropped, it is called off.
 #[derive(Debug)]
 pub(super) struct Asked {
-    question: String,
-    vector: AbortOnDropHandle<Result<Vec<f32>, ModelError>>,
+    words: String,
+    vector: AbortOnDropHandle<Result<QueryVector>>,
 }
 
 /// How much an answer may rest on.
@@ -123,7 +123,7 @@ pub(super) fn ask(state: &AppState, user: UserId, question: &str, wanted: Wanted
     let (owned, words) = (state.clone(), question.to_owned());
     let embed = async move { crate::usage::embed_query(&owned, user, &words).await };
     let vector = AbortOnDropHandle::new(state.tasks.spawn(embed));
-    Some(Asked { question: question.to_owned(), vector })
+    Some(Asked { words: question.to_owned(), vector })
 }
 
 /// Searches knowledge and memories at once. Never fails: an answer without
@@ -158,19 +158,19 @@ async fn search(
     wanted: Wanted,
 ) -> Result<Retrieved> {
     let audience = user.audience();
-    let Asked { question, vector } = asked;
+    let Asked { words, vector } = asked;
     // Words need no vector: they are looked up while it is made.
-    let words = async {
+    let looked_up = async {
         state.outbox.settle(user.id).await?;
         Ok::<_, Error>(match wanted.passages {
             0 => None,
-            limit => Some(crate::knowledge::look_up(state, &audience, &question, limit).await),
+            limit => Some(crate::knowledge::look_up(state, &audience, &words, limit).await),
         })
     };
-    let (vector, words) = tokio::join!(vector, words);
-    let vector = vector.context("embedding the question")?.map_err(Error::from)?;
+    let (vector, looked_up) = tokio::join!(vector, looked_up);
+    let vector = vector.context("embedding the question")??;
     let (passages, memories) = tokio::join!(
-        knowledge(state, &audience, (&question, &vector), words?, wanted.passages),
+        knowledge(state, &audience, &vector, looked_up?, wanted.passages),
         recall(state, &audience, pair, &vector, wanted.memories),
     );
     let missing = (passages.is_err() || memories.is_err()).then_some("retrieval_unavailable");
@@ -188,12 +188,12 @@ async fn search(
 async fn knowledge(
     state: &AppState,
     audience: &crate::auth::Audience,
-    asked: (&str, &[f32]),
+    question: &QueryVector,
     words: Option<Result<ByWords>>,
     limit: u64,
 ) -> Result<Vec<Passage>> {
     match words {
-        Some(words) => crate::knowledge::retrieve(state, audience, asked, words?, limit).await,
+        Some(words) => crate::knowledge::retrieve(state, audience, question, words?, limit).await,
         None => Ok(Vec::new()),
     }
 }
@@ -202,7 +202,7 @@ async fn recall(
     state: &AppState,
     audience: &crate::auth::Audience,
     pair: Pair,
-    vector: &[f32],
+    vector: &QueryVector,
     limit: u64,
 ) -> Result<Vec<Recollection>> {
     if limit == 0 {

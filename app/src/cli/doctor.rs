@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::links::Links;
 use super::output;
+use super::recall::Recall;
 use crate::config::Settings;
 use crate::db::doctor::{self, Report, Status};
 use crate::error::{Context, Error, Result};
@@ -30,12 +31,16 @@ enum Part {
     /// code 0: none; 3: some, in quarantine; 4: too many (more than 100, or 1 %
     /// of a table), nothing was changed; 1: the check failed.
     Links(Links),
+    /// Compare live searches with exact search, by how selective their filters are
+    Recall(Recall),
 }
 
 impl Doctor {
     pub(super) async fn run(self, settings: Settings) -> Result<ExitCode> {
-        if let Some(Part::Links(links)) = self.part {
-            return links.run(settings).await;
+        match self.part {
+            Some(Part::Links(links)) => return links.run(settings).await,
+            Some(Part::Recall(recall)) => return recall.run(settings).await.map(|()| ExitCode::SUCCESS),
+            None => {}
         }
         let (models, cache_dir) = (settings.models.clone(), settings.embedded.cache_dir.clone());
         let loading = tokio::task::spawn_blocking(move || LanguageModels::from_settings(&models, &cache_dir));

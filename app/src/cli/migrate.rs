@@ -46,6 +46,8 @@ struct Status {
     ai: Option<Vec<Step>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     space: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    space_beside: Option<String>,
 }
 
 impl Migrate {
@@ -108,9 +110,7 @@ impl Migrate {
         if self.chain != Chain::Core {
             let steps = migrate::ai_status(&databases.ai).await?;
             if steps.first().is_some_and(|step| step.applied) {
-                status.space = space::active(&databases.ai)
-                    .await?
-                    .map(|space| format!("{}/{}/{}", space.provider, space.model, space.dimensions));
+                (status.space, status.space_beside) = space::names(&databases.ai).await?;
             }
             status.ai = Some(steps);
         }
@@ -125,8 +125,11 @@ fn show(status: &Status) -> Result<()> {
             output::line(&format!("{name:<5} {state:<8} {}", step.name))?;
         }
     }
-    match &status.space {
-        Some(space) => output::line(&format!("space active   {space}")),
-        None => Ok(()),
+    if let Some(space) = &status.space {
+        output::line(&format!("space active   {space}"))?;
     }
+    if let Some(space) = &status.space_beside {
+        output::line(&format!("space beside   {space}"))?;
+    }
+    Ok(())
 }

@@ -13,6 +13,8 @@ mod migrate;
 mod output;
 mod pair;
 mod portfolio;
+mod recall;
+mod reembed;
 mod seed;
 mod serve;
 mod users;
@@ -58,6 +60,8 @@ enum Command {
     Token(users::Token),
     /// Add files, a folder, or the lines of a JSONL file to the knowledge base
     Ingest(ingest::Ingest),
+    /// Change the embedding model while everybody goes on searching
+    Reembed(reembed::Reembed),
     /// Prices and other market data: import files, fetch what is missing
     #[command(subcommand)]
     Market(market::Market),
@@ -115,6 +119,7 @@ async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode> {
         Command::User(command) => Box::pin(command.run(settings)).await?,
         Command::Token(command) => Box::pin(command.run(settings)).await?,
         Command::Ingest(command) => Box::pin(command.run(settings)).await?,
+        Command::Reembed(command) => Box::pin(command.run(settings)).await?,
         Command::Market(command) => Box::pin(command.run(settings)).await?,
         Command::Batch(command) => Box::pin(command.run(settings)).await?,
         Command::Portfolio(command) => Box::pin(command.run(settings)).await?,

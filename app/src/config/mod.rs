@@ -11,6 +11,7 @@ mod portfolio;
 mod rerank;
 mod sections;
 mod source;
+mod spaces;
 mod tools;
 mod validate;
 
@@ -24,6 +25,7 @@ pub use sections::{
     App, AppEnv, Auth, Chat, Database, Embedded, EmbeddingProvider, Http, Jobs, Knowledge, LogFormat, Memory,
     Models, Registration, Telemetry,
 };
+pub use spaces::Spaces;
 pub use tools::Tools;
 
 use std::collections::HashMap;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub models: Models,
     /// Passages and vector search.
     pub knowledge: Knowledge,
+    /// Changing the embedding model, and building its indexes.
+    pub spaces: Spaces,
     /// Search over memories.
     pub memory: Memory,
     /// Uploaded files and their parsers.

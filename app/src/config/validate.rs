@@ -18,8 +18,8 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 }
 
 fn ranges(settings: &Settings) -> Result<()> {
-    let Settings { database, auth, models, knowledge, chat, jobs, http, memory, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 32] = [
+    let Settings { database, auth, models, knowledge, chat, jobs, http, memory, spaces, .. } = settings;
+    let checks: [(&str, u64, u64, u64); 35] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
         ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
@@ -37,6 +37,9 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("knowledge.hnsw_m", u64::from(knowledge.hnsw_m), 2, 100),
         ("knowledge.hnsw_ef_construction", u64::from(knowledge.hnsw_ef_construction), 4, 1000),
         ("knowledge.hnsw_ef_search", u64::from(knowledge.hnsw_ef_search), 1, 1000),
+        ("spaces.recall_samples", u64::from(spaces.recall_samples), 1, 10_000),
+        ("spaces.index_memory_mb", u64::from(spaces.index_memory_mb), 1, 1 << 20),
+        ("spaces.index_workers", u64::from(spaces.index_workers), 0, 64),
         ("memory.hnsw_ef_construction", u64::from(memory.hnsw_ef_construction), 4, 1000),
         ("memory.hnsw_ef_search", u64::from(memory.hnsw_ef_search), 1, 1000),
         ("chat.retrieved_passages", chat.retrieved_passages, 0, 50),

@@ -24,6 +24,8 @@ const USER_ROLE: &str = "tandem_rls_user";
 /// Jobs, the relay and housekeeping act as this role then.
 const WORKER_ROLE: &str = "tandem_rls_worker";
 
+const WORKING: &str = "SET LOCAL tandem.actor = 'worker'";
+
 /// Whose rows may be read and written: values of the column `audience`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
@@ -86,26 +88,29 @@ impl AiDb {
     /// A transaction that acts for a user. 503 `ai_unavailable` when no
     /// connection can be had within `database.ai_wait_ms`.
     pub async fn begin_for(&self, reach: &Reach) -> Result<AiTx> {
-        self.begin_within(USER_ROLE, &reach.settings()).await
-    }
-
-    /// The same for a search of another width than the connections' own.
-    pub async fn begin_search(&self, reach: &Reach, ef_search: u32) -> Result<AiTx> {
-        let settings = format!("{}; SET LOCAL hnsw.ef_search = {ef_search}", reach.settings());
-        self.begin_within(USER_ROLE, &settings).await
+        self.begin_within(USER_ROLE, &reach.settings(), "").await
     }
 
     /// The same for statements that read a few rows through indexes, whatever
     /// the planner would take their number for.
     pub async fn begin_by_index(&self, reach: &Reach) -> Result<AiTx> {
-        let settings = format!("{}; {}", reach.settings(), word_index::BY_INDEX);
-        self.begin_within(USER_ROLE, &settings).await
+        self.begin_for_if(reach, word_index::BY_INDEX, "").await
     }
 
     /// A transaction that reads and writes everybody's rows: for jobs, the
     /// relay and housekeeping, never for a request's own work.
     pub async fn begin_worker(&self) -> Result<AiTx> {
-        self.begin_within(WORKER_ROLE, "SET LOCAL tandem.actor = 'worker'").await
+        self.begin_within(WORKER_ROLE, WORKING, "").await
+    }
+
+    /// As [`AiDb::begin_for`] with further settings, if the condition does not refuse.
+    pub(super) async fn begin_for_if(&self, reach: &Reach, settings: &str, condition: &str) -> Result<AiTx> {
+        self.begin_within(USER_ROLE, &format!("{}{settings}", reach.settings()), condition).await
+    }
+
+    /// As [`AiDb::begin_worker`], if the condition does not refuse.
+    pub(super) async fn begin_worker_if(&self, condition: &str) -> Result<AiTx> {
+        self.begin_within(WORKER_ROLE, WORKING, condition).await
     }
 
     /// Until [`AiDb::open_again`] every transaction is refused as if ai were away.
@@ -125,11 +130,11 @@ impl AiDb {
 
     /// While a database is away its pool goes on trying for as long as a
     /// connection may be waited for; nobody should wait that long.
-    async fn begin_within(&self, role: &str, settings: &str) -> Result<AiTx> {
+    async fn begin_within(&self, role: &str, settings: &str, condition: &str) -> Result<AiTx> {
         if self.is_closed() {
             return Err(self.unavailable(None));
         }
-        match tokio::time::timeout(self.wait, Box::pin(self.begin_again(role, settings))).await {
+        match tokio::time::timeout(self.wait, Box::pin(self.begin_again(role, settings, condition))).await {
             Ok(Ok(transaction)) => Ok(transaction),
             Ok(Err(error)) if error.is_outage() => Err(self.unavailable(Some(error))),
             Ok(Err(error)) => Err(error),
@@ -151,20 +156,20 @@ impl AiDb {
 
     /// A connection that was cut while it waited in the pool shows only when it
     /// is used; nothing was done on it, so another one is tried, once.
-    async fn begin_again(&self, role: &str, settings: &str) -> Result<AiTx> {
-        match self.begin_with(role, settings).await {
-            Err(error) if error.is_outage() => self.begin_with(role, settings).await,
+    async fn begin_again(&self, role: &str, settings: &str, condition: &str) -> Result<AiTx> {
+        match self.begin_with(role, settings, condition).await {
+            Err(error) if error.is_outage() => self.begin_with(role, settings, condition).await,
             begun => begun,
         }
     }
 
-    async fn begin_with(&self, role: &str, settings: &str) -> Result<AiTx> {
+    async fn begin_with(&self, role: &str, settings: &str, condition: &str) -> Result<AiTx> {
         let roles = self.roles.get_or_try_init(|| self.find_own_roles()).await?;
         let identity = match roles {
             Roles::StepDown => format!("SET LOCAL ROLE {role}; {settings}"),
             Roles::Login => settings.to_owned(),
         };
-        Ok(Tx::begin(self.pool(), &identity).await?)
+        Ok(Tx::begin_if(self.pool(), condition, &identity).await?)
     }
 }
 

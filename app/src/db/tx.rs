@@ -33,7 +33,13 @@ pub struct Tx<M> {
 impl<M> Tx<M> {
     /// Begins, and executes `first`, which may be empty, in the same round trip.
     pub(super) async fn begin(pool: &PgPool, first: &str) -> Result<Self, DbErr> {
-        let transaction = pool.begin_with(AssertSqlSafe(format!("BEGIN; {first}"))).await;
+        Self::begin_if(pool, "", first).await
+    }
+
+    /// The same after a `condition`, a statement with its semicolon that may refuse. It is part of
+    /// the transaction; as it comes before `BEGIN`, a refusal leaves the connection with none.
+    pub(super) async fn begin_if(pool: &PgPool, condition: &str, first: &str) -> Result<Self, DbErr> {
+        let transaction = pool.begin_with(AssertSqlSafe(format!("{condition}BEGIN; {first}"))).await;
         Ok(Self { transaction: Mutex::new(Some(transaction.map_err(not_begun)?)), marker: PhantomData })
     }
 
@@ -126,11 +132,12 @@ fn not_begun(error: sqlx::Error) -> DbErr {
     match error {
         sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
         sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
-        // A connection was had, and what it begins with was refused: 22, 42 and 25 are the statement's own classes.
+        // A connection was had, and what it begins with was refused: 22, 42 and 25 are the statement's own
+        // classes, TS says that a vector is of another space.
         sqlx::Error::Database(ref refused)
             if refused
                 .code()
-                .is_some_and(|code| ["22", "25", "42"].iter().any(|class| code.starts_with(class))) =>
+                .is_some_and(|code| ["22", "25", "42", "TS"].iter().any(|class| code.starts_with(class))) =>
         {
             not_queried(error)
         }

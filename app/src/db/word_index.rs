@@ -49,7 +49,7 @@ const FOLDED_MAX: i64 = 50_000;
 /// What texts a search by words reads, without scanning tables: the planner
 /// cannot know how few texts a hash stands for.
 pub const BY_INDEX: &str =
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+    "; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /// How often a key occurs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

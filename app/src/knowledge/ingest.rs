@@ -16,12 +16,14 @@ use super::queries::{self, Prepared, Started};
 use super::{ids, words};
 use crate::auth::Ownership;
 use crate::config::Knowledge;
+use crate::db::space::Active;
+use crate::db::space::fill::Row;
 use crate::db::word_index;
 use crate::error::{Context, Error, Result};
 use crate::jobs::JobContext;
-use crate::llm::{EmbedKind, Embedder, ModelError};
+use crate::llm::{Embedder, ModelError};
 use crate::state::AppState;
-use crate::usage::{common, embed};
+use crate::usage::{common, embed_passages};
 
 /// Texts held in memory at once, in bytes; one larger text is taken alone.
 const GROUP_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -65,10 +67,19 @@ async fn ingest(state: &AppState, context: &JobContext, payload: &Payload) -> Re
     let mut done = payload.items.len() - pending.len();
     for group in groups(&pending) {
         check(context)?;
-        let started = queries::start(&state.ai, context.run, &group).await?;
-        done += group.len() - started.len();
-        let prepared = prepare(state, started).await?;
-        Embedding { state, context, done: &mut done }.run(prepared).await?;
+        let mut active = state.spaces.active().await?;
+        let before = done;
+        loop {
+            let started = queries::start(&state.ai, context.run, &group).await?;
+            done = before + group.len() - started.len();
+            let prepared = prepare(state, &active, started).await?;
+            let embedding = Embedding { state, context, active: &active, done: &mut done };
+            match embedding.run(prepared).await {
+                // What is left of the group is embedded again, in the space that is active now.
+                Err(failure) if state.spaces.again(&mut active, &failure.error).await? => check(context)?,
+                outcome => break outcome?,
+            }
+        }
     }
     context.progress(count(done));
     // The others are ready; these are tried again after a pause.
@@ -94,8 +105,8 @@ fn groups(pending: &[queries::Pending]) -> Vec<Vec<Item>> {
 }
 
 /// Cutting is work for the processor, so it stays away from the async threads.
-async fn prepare(state: &AppState, sources: Vec<Started>) -> Result<Vec<Prepared>> {
-    let embedder = Arc::clone(&state.models.embedder);
+async fn prepare(state: &AppState, active: &Active, sources: Vec<Started>) -> Result<Vec<Prepared>> {
+    let embedder = Arc::clone(&active.space.embedder);
     let budget = budget(&state.settings.knowledge, embedder.as_ref());
     tokio::task::spawn_blocking(move || {
         let count = |text: &str| embedder.count_tokens(text);
@@ -103,6 +114,17 @@ async fn prepare(state: &AppState, sources: Vec<Started>) -> Result<Vec<Prepared
     })
     .await
     .context("cutting texts")?
+}
+
+/// What a model reads of a passage that is stored already.
+pub fn text_of(knowledge: &Knowledge, embedder: &dyn Embedder, row: &Row) -> String {
+    let document = Document {
+        title: chunk::telling_title(&row.title, row.external_id.as_deref()),
+        text: &row.content,
+        media_type: MediaType::Plain,
+    };
+    let count = |text: &str| embedder.count_tokens(text);
+    chunk::embedded_again(&document, &row.heading_path, row.is_whole, budget(knowledge, embedder), &count)
 }
 
 fn budget(knowledge: &Knowledge, embedder: &dyn Embedder) -> Budget {
@@ -120,7 +142,14 @@ fn cut(source: Started, budget: Budget, count: &(dyn Fn(&str) -> usize + Sync)) 
     let passages = chunk::passages(&document, budget, count)?;
     let pages = files::pages_of(source.pages.as_ref(), &passages);
     let words = words_of(&source, &passages);
-    Ok(Prepared { vectors: Vec::with_capacity(passages.len()), passages, pages, words, source })
+    Ok(Prepared {
+        vectors: Vec::with_capacity(passages.len()),
+        beside: Vec::new(),
+        passages,
+        pages,
+        words,
+        source,
+    })
 }
 
 fn words_of(source: &Started, passages: &[chunk::Passage]) -> Vec<word_index::Entry> {
@@ -142,13 +171,15 @@ fn words_of(source: &Started, passages: &[chunk::Passage]) -> Vec<word_index::En
 struct Embedding<'a> {
     state: &'a AppState,
     context: &'a JobContext,
+    /// What all vectors of a group are made for.
+    active: &'a Active,
     done: &'a mut usize,
 }
 
 impl Embedding<'_> {
     /// Embeds the passages of a group batch by batch and writes sources as
     /// they become complete.
-    async fn run(&mut self, mut sources: Vec<Prepared>) -> Result<(), Failure> {
+    async fn run(self, mut sources: Vec<Prepared>) -> Result<(), Failure> {
         while !sources.is_empty() {
             check(self.context)?;
             let batch = take_batch(&mut sources);
@@ -162,7 +193,7 @@ impl Embedding<'_> {
                 .into_iter()
                 .filter(|source| refused.iter().all(|(item, _)| item.id != source.source.id))
                 .partition(|source| source.vectors.len() < source.passages.len());
-            queries::write(&self.state.ai, self.context.run, &rest).await?;
+            queries::write(&self.state.ai, self.context.run, self.active, &rest).await?;
             *self.done += refused.len() + rest.len();
             self.context.progress(count(*self.done));
             sources = open;
@@ -183,10 +214,12 @@ impl Embedding<'_> {
         let texts: Vec<String> = batch.iter().flat_map(|part| part.texts.iter().cloned()).collect();
         let owner = common(batch.iter().map(|part| sources[part.index].source.owner_id));
         match self.call(owner, texts).await {
-            Ok(vectors) => {
-                let mut vectors = vectors.into_iter();
+            Ok((vectors, beside)) => {
+                let (mut vectors, mut beside) = (vectors.into_iter(), beside.into_iter());
                 for part in batch {
-                    sources[part.index].vectors.extend(vectors.by_ref().take(part.texts.len()));
+                    let source = &mut sources[part.index];
+                    source.vectors.extend(vectors.by_ref().take(part.texts.len()));
+                    source.beside.extend(beside.by_ref().take(part.texts.len()));
                 }
                 return Ok(Vec::new());
             }
@@ -197,7 +230,10 @@ impl Embedding<'_> {
         for part in batch {
             let source = &mut sources[part.index];
             match self.call(source.source.owner_id, part.texts).await {
-                Ok(vectors) => source.vectors.extend(vectors),
+                Ok((vectors, beside)) => {
+                    source.vectors.extend(vectors);
+                    source.beside.extend(beside);
+                }
                 Err(error) if error.is_retryable() => return Err(providers(error)),
                 Err(error) => refused.push((source.source.item(), error.to_string())),
             }
@@ -205,11 +241,15 @@ impl Embedding<'_> {
         Ok(refused)
     }
 
-    async fn call(&self, user: Option<UserId>, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ModelError> {
+    async fn call(
+        &self,
+        user: Option<UserId>,
+        texts: Vec<String>,
+    ) -> Result<(Vec<Vec<f32>>, Vec<Vec<f32>>), ModelError> {
         let wanted = texts.len();
-        let vectors = embed(self.state, user, EmbedKind::Passage, texts).await?.vectors;
+        let (vectors, beside) = embed_passages(self.state, self.active, user, texts).await?;
         if vectors.len() == wanted {
-            return Ok(vectors);
+            return Ok((vectors, beside));
         }
         Err(ModelError::Malformed {
             detail: format!("{} vectors came back for {wanted} texts", vectors.len()),

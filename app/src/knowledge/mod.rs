@@ -26,6 +26,8 @@ pub mod words;
 
 pub use chunk::MediaType;
 pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
+pub use ingest::text_of;
+pub use query_vector::SpaceInfo;
 pub use search::{
     ByWords, GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, look_up, retrieve, search,
 };

@@ -8,7 +8,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 const HEADING_CHARS_MAX: usize = 200;
 
 /// Stands between the headings of a path.
-const SEPARATOR: &str = " > ";
+pub(super) const SEPARATOR: &str = " > ";
 
 /// A heading of the top level of the document (not one inside a quote or a list).
 #[derive(Clone, Debug, PartialEq, Eq)]

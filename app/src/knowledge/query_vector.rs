@@ -1,12 +1,32 @@
 //! What a search is near to, as a vector.
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::error::{Error, Result};
-use crate::state::AppState;
+use crate::llm::SpaceSpec;
+
+/// An embedding space.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SpaceInfo {
+    /// `local` or `openai`.
+    pub provider: String,
+    /// Model name.
+    pub model: String,
+    /// Length of a vector.
+    pub dimensions: u32,
+}
+
+impl SpaceInfo {
+    /// What is said of a space.
+    pub(super) fn of(space: &SpaceSpec) -> Self {
+        Self { provider: space.provider.clone(), model: space.model.clone(), dimensions: space.dimensions }
+    }
+}
 
 /// Checks a vector and scales it to length 1, which keeps every cosine and
 /// keeps the squares of large numbers from overflowing in the database.
-pub(super) fn unit(state: &AppState, vector: Vec<f32>) -> Result<Vec<f32>> {
-    let dimensions = state.models.embedder.space().dimensions;
+pub(super) fn unit(dimensions: u32, vector: Vec<f32>) -> Result<Vec<f32>> {
     if u32::try_from(vector.len()).ok() != Some(dimensions) {
         let given = vector.len();
         return Err(Error::field(

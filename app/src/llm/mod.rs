@@ -20,6 +20,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+use crate::config::EmbeddingProvider;
+
 pub use count::Counter;
 pub use error::ModelError;
 pub use tool::{ToolCall, ToolSpec};
@@ -240,7 +242,7 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
 pub struct LanguageModels {
     /// The language model; none means answers are extractive.
     pub chat: Option<Arc<dyn ChatModel>>,
-    /// The embedding model.
+    /// The configured embedding model; what is searched with is [`crate::state::AppState::embedder`].
     pub embedder: Arc<dyn Embedder>,
 }
 
@@ -252,21 +254,26 @@ impl LanguageModels {
         cache_dir: &std::path::Path,
     ) -> crate::error::Result<Self> {
         let chat = openai::chat_from_settings(settings)?;
-        let embedder = match settings.embedding_provider {
-            crate::config::EmbeddingProvider::Local => local::from_settings(settings, cache_dir)?,
-            crate::config::EmbeddingProvider::Openai => openai::embedder_from_settings(settings)?,
-        };
-        Ok(Self { chat, embedder })
+        Ok(Self { chat, embedder: embedder(settings, cache_dir)? })
     }
 }
 
-impl LanguageModels {
-    /// Embeds one question.
-    pub async fn embed_query(&self, text: &str) -> Result<Vec<f32>, ModelError> {
-        let mut embeddings = self.embedder.embed(EmbedKind::Query, vec![text.to_owned()]).await?;
-        embeddings
-            .vectors
-            .pop()
-            .ok_or(ModelError::Malformed { detail: "no vector for the one text".to_owned() })
+/// The embedding model that the settings name.
+pub fn embedder(
+    settings: &crate::config::Models,
+    cache_dir: &std::path::Path,
+) -> crate::error::Result<Arc<dyn Embedder>> {
+    match settings.embedding_provider {
+        EmbeddingProvider::Local => local::from_settings(settings, cache_dir),
+        EmbeddingProvider::Openai => openai::embedder_from_settings(settings),
+    }
+}
+
+/// A provider by its name.
+pub fn embedding_provider(name: &str) -> crate::error::Result<EmbeddingProvider> {
+    match name {
+        "local" => Ok(EmbeddingProvider::Local),
+        "openai" => Ok(EmbeddingProvider::Openai),
+        _ => Err(crate::error::Error::field("provider", "must be local or openai")),
     }
 }

@@ -8,11 +8,12 @@ use super::delete;
 use super::ids::{Identity, content_hash};
 use super::plan::identity_of;
 use super::queries::{self, Changes, Like};
-use super::store::fits_window;
+use super::store::{TABLE, fits_window};
 use crate::auth::{CurrentUser, Ownership};
+use crate::db::space::{self, Active};
 use crate::error::{Error, Result};
-use crate::llm::EmbedKind;
 use crate::state::AppState;
+use crate::usage::embed_passages;
 
 /// What to change; none leaves it.
 #[derive(Clone, Debug)]
@@ -41,22 +42,48 @@ pub(super) async fn edit(state: &AppState, user: &CurrentUser, id: MemoryId, edi
     if content.is_some() || scope.is_some() {
         refuse_twin(state, &row, ownership, content.as_deref(), scope.as_deref()).await?;
     }
-    let changes = Changes {
-        content: match content {
-            Some(content) => Some(embedded(state, user.id, content).await?),
-            None => None,
-        },
-        scope,
-        metadata: edit.metadata.filter(|metadata| *metadata != row.metadata),
-        is_said_again: false,
-    };
-    if changes.is_empty() {
+    let metadata = edit.metadata.filter(|metadata| *metadata != row.metadata);
+    let changes = Changes { content: None, scope, metadata, is_said_again: false };
+    if content.is_none() && changes.is_empty() {
         return Ok(row);
     }
-    let transaction = state.ai.begin_for(&ownership.reach()).await?;
-    queries::update(&transaction, ownership.audience(), id, changes).await?;
-    transaction.commit().await?;
+    let mut active = state.spaces.active().await?;
+    let change = Change { user: user.id, id, ownership };
+    loop {
+        match write(state, &active, change, content.clone(), changes.clone()).await {
+            Err(error) if state.spaces.again(&mut active, &error).await? => {}
+            outcome => break outcome?,
+        }
+    }
     queries::find_of(&state.ai, ownership, id).await
+}
+
+/// Which row is changed, by whom.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    user: UserId,
+    id: MemoryId,
+    ownership: Ownership,
+}
+
+/// Writes an edit in a space.
+async fn write(
+    state: &AppState,
+    active: &Active,
+    Change { user, id, ownership }: Change,
+    content: Option<String>,
+    mut changes: Changes,
+) -> Result<()> {
+    let mut beside = Vec::new();
+    if let Some(content) = content {
+        let (vector, other) = embedded(state, active, user, &content).await?;
+        changes.content = Some((content, vector));
+        beside.extend(other.map(|vector| (id.0, vector)));
+    }
+    let transaction = state.ai.begin_for_in(&ownership.reach(), active.space.id).await?;
+    queries::update(&transaction, ownership.audience(), id, changes).await?;
+    space::write_beside(&transaction, TABLE, active, beside).await?;
+    transaction.commit().await
 }
 
 /// The row's owner, if the user may change it. Everybody who may read a shared
@@ -102,14 +129,19 @@ async fn refuse_twin(
     }
 }
 
-async fn embedded(state: &AppState, user: UserId, content: String) -> Result<(String, Vec<f32>)> {
-    let embedder = &state.models.embedder;
-    fits_window(embedder.as_ref(), &content)?;
-    let texts = vec![content.clone()];
-    let mut embeddings = crate::usage::embed(state, Some(user), EmbedKind::Passage, texts).await?;
-    let vector = embeddings.vectors.pop().ok_or(Error::Upstream {
+/// Vectors of a text: for the active space, and for the one beside it if it can be had.
+async fn embedded(
+    state: &AppState,
+    active: &Active,
+    user: UserId,
+    content: &str,
+) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
+    fits_window(active.space.embedder.as_ref(), content)?;
+    let texts = vec![content.to_owned()];
+    let (mut vectors, mut beside) = embed_passages(state, active, Some(user), texts).await?;
+    let vector = vectors.pop().ok_or(Error::Upstream {
         code: "provider_malformed",
         detail: "no vector for the one text".to_owned(),
     })?;
-    Ok((content, vector))
+    Ok((vector, beside.pop()))
 }

@@ -8,6 +8,7 @@ use crate::auth::{Audience, CurrentUser, Ownership};
 use crate::error::Result;
 use crate::persona::Pair;
 use crate::state::AppState;
+use crate::usage::{QueryVector, embed_query};
 
 /// A memory for a prompt.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,21 +22,30 @@ pub struct Recollection {
 }
 
 /// At most `limit` memories that speak of the question, nearest first; zero
-/// turns recall off. Memories below the similarity floor stay out, and so do
+/// turns recall off. A question of another space than the active one is embedded again. Memories below the similarity floor stay out, and so do
 /// those of another persona or character than the conversation's.
 pub async fn recall(
     state: &AppState,
     audience: &Audience,
     pair: Pair,
-    query_vector: &[f32],
+    question: &QueryVector,
     limit: u64,
 ) -> Result<Vec<Recollection>> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let wanted = Search { vector: query_vector.to_vec(), limit, scopes: None, bound: Bound::Seen(pair) };
+    let wanted = |question: &QueryVector| {
+        let (space, vector) = (question.space, question.vector.clone());
+        Search { space, vector, limit, scopes: None, bound: Bound::Seen(pair) }
+    };
+    let found = match search(state, audience, wanted(question)).await {
+        Err(error) if state.spaces.moved(&error).await? => {
+            let again = embed_query(state, audience.user(), &question.text).await?;
+            search(state, audience, wanted(&again)).await?
+        }
+        outcome => outcome?,
+    };
     let floor = f64::from(state.similarity_floor());
-    let found = search(state, audience, wanted).await?;
     Ok(found
         .neighbours
         .into_iter()

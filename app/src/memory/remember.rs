@@ -26,7 +26,7 @@ pub async fn remember(
     content: &str,
     said_in: Said,
 ) -> Result<MemoryId> {
-    fits_window(state.models.embedder.as_ref(), content)?;
+    fits_window(state.embedder().as_ref(), content)?;
     let ownership = Ownership::of(user);
     let (persona_id, character_id) = (pair.persona_id.map(Uuid::from), pair.character_id.map(Uuid::from));
     let id = Identity::new(ownership, (persona_id, character_id), SCOPE_DEFAULT, None, content).memory_id();
@@ -54,7 +54,7 @@ pub async fn remember(
 /// memories, like `POST /memories`. One that is there stays as it is, with the
 /// metadata it has.
 pub async fn note(state: &AppState, user: &CurrentUser, content: &str, metadata: Value) -> Result<MemoryId> {
-    fits_window(state.models.embedder.as_ref(), content)?;
+    fits_window(state.embedder().as_ref(), content)?;
     let ownership = Ownership::of(user);
     let id = Identity::new(ownership, (None, None), SCOPE_DEFAULT, None, content).memory_id();
     // What is deleted and only waits to go is not there.

@@ -1,7 +1,7 @@
 //! By meaning, under an audience.
 
 use chrono::{DateTime, Utc};
-use entity::ids::MemoryId;
+use entity::ids::{MemoryId, SpaceId};
 use sea_orm::FromQueryResult;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use serde_json::Value;
@@ -16,6 +16,8 @@ use crate::state::AppState;
 /// What to search for.
 #[derive(Clone, Debug)]
 pub(super) struct Search {
+    /// The space of the vector.
+    pub(super) space: SpaceId,
     pub(super) vector: Vec<f32>,
     pub(super) limit: u64,
     pub(super) scopes: Option<Vec<String>>,
@@ -61,7 +63,8 @@ pub(super) async fn search(state: &AppState, audience: &Audience, wanted: Search
         exact_below: state.settings.knowledge.exact_below_rows,
         large: &state.large_filters,
     };
-    let ai = state.ai.begin_search(&audience.reach(), state.settings.memory.hnsw_ef_search).await?;
+    let width = state.settings.memory.hnsw_ef_search;
+    let ai = state.ai.begin_search_in(&audience.reach(), width, wanted.space).await?;
     nearest(&ai, &search).await
 }
 

@@ -15,13 +15,19 @@ use super::plan::{Draft, Kind, Outcome, Stored, Write, Writes, empty_object, pla
 use super::queries::{self, Changes, Like};
 use crate::auth::require_account;
 use crate::conversation;
+use crate::db::space::{self, Active};
 use crate::db::{AiTx, Reach};
 use crate::error::{Error, Result};
 use crate::jobs::outbox::Aggregate;
-use crate::llm::{EmbedKind, Embedder};
+use crate::llm::Embedder;
 use crate::persona;
 use crate::state::AppState;
-use crate::usage::common;
+use crate::usage::{common, embed_passages};
+
+/// The table, where its vectors are asked for by name.
+pub(super) const TABLE: &str = "ai_memories";
+
+type Vectors = HashMap<MemoryId, Vec<f32>>;
 
 /// Refuses a text the embedding model would cut: what is cut is never found.
 pub(super) fn fits_window(embedder: &dyn Embedder, content: &str) -> Result<()> {
@@ -49,10 +55,33 @@ pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stor
     if writes.is_empty() {
         return Ok(stored);
     }
+    let mut active = state.spaces.active().await?;
+    let inserted = loop {
+        match write(state, &active, drafts, &writes).await {
+            Err(error) if state.spaces.again(&mut active, &error).await? => {}
+            outcome => break outcome?,
+        }
+    };
+    for (result, draft) in stored.iter_mut().zip(drafts) {
+        if result.outcome == Outcome::Created && !inserted.contains(&result.id) {
+            result.outcome = if draft.replaces() { Outcome::Updated } else { Outcome::Unchanged };
+        }
+    }
+    Ok(stored)
+}
+
+/// Writes in a space; answers which rows are new.
+async fn write(
+    state: &AppState,
+    active: &Active,
+    drafts: &[Draft],
+    writes: &Writes<'_>,
+) -> Result<BTreeSet<MemoryId>> {
     // Before the transaction: no connection is held while a model works.
-    let mut vectors = embed(state, &writes).await?;
+    let (mut vectors, beside) = embed(state, active, writes).await?;
     let audiences = drafts.iter().map(|draft| draft.ownership.audience());
-    let transaction = state.ai.begin_for(&Reach::default().and_writing(audiences)).await?;
+    let reach = Reach::default().and_writing(audiences);
+    let transaction = state.ai.begin_for_in(&reach, active.space.id).await?;
     let owners: BTreeSet<_> = drafts.iter().filter_map(|draft| draft.ownership.owner_id).collect();
     for owner in owners {
         require_account(&transaction, owner).await?;
@@ -67,22 +96,28 @@ pub(super) async fn store(state: &AppState, drafts: &[Draft]) -> Result<Vec<Stor
         rows.push(row(*id, write, vectors.get(id), source));
     }
     let inserted: BTreeSet<MemoryId> = queries::insert_new(&transaction, rows).await?.into_iter().collect();
-    for (id, write) in &writes {
+    for (id, write) in writes {
         // Somebody else inserted the same row meanwhile.
-        let is_late = write.kind == Kind::Insert && !inserted.contains(id);
-        if inserted.contains(id) || (is_late && !write.draft.replaces()) {
+        if inserted.contains(id) || !is_changed(write, &inserted, *id) {
             continue;
         }
         let changes = changes(write, vectors.remove(id));
         queries::update(&transaction, write.draft.ownership.audience(), *id, changes).await?;
     }
+    // A row that somebody else inserted meanwhile holds their text, and a vector of that.
+    let own = |id: &MemoryId| {
+        inserted.contains(id) || writes.get(id).is_some_and(|write| is_changed(write, &inserted, *id))
+    };
+    let beside = beside.into_iter().filter(|(id, _)| own(id)).map(|(id, vector)| (id.0, vector)).collect();
+    space::write_beside(&transaction, TABLE, active, beside).await?;
     transaction.commit().await?;
-    for (result, draft) in stored.iter_mut().zip(drafts) {
-        if result.outcome == Outcome::Created && !inserted.contains(&result.id) {
-            result.outcome = if draft.replaces() { Outcome::Updated } else { Outcome::Unchanged };
-        }
-    }
-    Ok(stored)
+    Ok(inserted)
+}
+
+/// Whether a row that was there is written.
+fn is_changed(write: &Write<'_>, inserted: &BTreeSet<MemoryId>, id: MemoryId) -> bool {
+    let is_late = write.kind == Kind::Insert && !inserted.contains(&id);
+    !is_late || write.draft.replaces()
 }
 
 /// What is there, once what is to be deleted of it is gone. That comes first:
@@ -128,18 +163,19 @@ async fn find_known(state: &AppState, drafts: &[Draft]) -> Result<Vec<Model>> {
     queries::find_like(&state.ai, audiences.into_iter().collect(), like).await
 }
 
-async fn embed(state: &AppState, writes: &Writes<'_>) -> Result<HashMap<MemoryId, Vec<f32>>> {
+/// Vectors for the active space, and for the one beside it where there is one.
+async fn embed(state: &AppState, active: &Active, writes: &Writes<'_>) -> Result<(Vectors, Vectors)> {
     let (ids, texts): (Vec<_>, Vec<_>) = writes
         .iter()
         .filter(|(_, write)| write.kind != Kind::Metadata)
         .map(|(id, write)| (*id, write.draft.content.clone()))
         .unzip();
     if ids.is_empty() {
-        return Ok(HashMap::new());
+        return Ok((Vectors::new(), Vectors::new()));
     }
     let user = common(writes.values().map(|write| write.draft.ownership.owner_id));
-    let embeddings = crate::usage::embed(state, user, EmbedKind::Passage, texts).await?;
-    Ok(ids.into_iter().zip(embeddings.vectors).collect())
+    let (vectors, beside) = embed_passages(state, active, user, texts).await?;
+    Ok((ids.iter().copied().zip(vectors).collect(), ids.iter().copied().zip(beside).collect()))
 }
 
 fn row(

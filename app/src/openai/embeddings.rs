@@ -108,7 +108,8 @@ pub async fn create(
     user: CurrentUser,
     Json(request): Json<EmbeddingsRequest>,
 ) -> Result<Json<EmbeddingsAnswer>> {
-    let space = state.models.embedder.space();
+    let embedder = state.embedder();
+    let space = embedder.space();
     if request.model != space.model {
         return Err(no_such_model(&request.model, &space.model));
     }

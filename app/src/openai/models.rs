@@ -44,7 +44,8 @@ async fn known(state: &AppState) -> Vec<Model> {
     let (configured, is_remote) = (chat::model_name(state, None), state.models.chat.is_some());
     let (others, _) = catalogue::choices(&state.models, &state.settings.models).await;
     let others = others.into_iter().filter(|name| *name != configured).map(|name| model(name, true));
-    let space = state.models.embedder.space();
+    let embedder = state.embedder();
+    let space = embedder.space();
     let mut models = vec![model(configured.clone(), is_remote)];
     models.extend(others);
     models.retain(|known| known.id != space.model);

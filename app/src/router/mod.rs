@@ -68,6 +68,7 @@ const TICKETED: &[&str] = &["/api/v1/chat/messages/{id}/stream"];
 pub const IDEMPOTENT: &[Rule] = &[
     Rule { path: "/api/v1/admin/batch/run", kind: Kind::Kept },
     Rule { path: "/api/v1/admin/batch/trigger/market-data", kind: Kind::Kept },
+    Rule { path: "/api/v1/admin/embedding-spaces", kind: Kind::Kept },
     Rule { path: "/api/v1/admin/mcp-servers", kind: Kind::Kept },
     Rule { path: "/api/v1/characters", kind: Kind::Kept },
     Rule { path: "/api/v1/chat/conversations", kind: Kind::Kept },
@@ -203,6 +204,10 @@ fn administration() -> OpenApiRouter<AppState> {
         .routes(routes!(admin::ai::metrics))
         .routes(routes!(admin::ai::cost))
         .routes(routes!(admin::delete_user::delete_user))
+        .routes(routes!(admin::embedding_spaces::begin, admin::embedding_spaces::list))
+        .routes(routes!(admin::embedding_spaces::switch))
+        .routes(routes!(admin::embedding_spaces::rollback))
+        .routes(routes!(admin::embedding_spaces::abort))
         .routes(routes!(admin::links::http::links))
         .routes(routes!(admin::links::http::retry))
 }

@@ -73,6 +73,8 @@ pub struct VectorHealth {
     pub hnsw: bool,
     /// The active space: provider, model and dimensions.
     pub space: Option<String>,
+    /// The space beside it while the model changes and while there is a way back, with its status.
+    pub change: Option<String>,
 }
 
 /// State of the process and of both databases.
@@ -155,14 +157,15 @@ async fn vector_health(ai: &AiDb, transaction: &AiTx) -> Result<VectorHealth> {
                     AND schemaname = current_schema()
                     AND indexname IN ('ix_ai_kb_documents_embedding_hnsw', 'ix_ai_memories_embedding_hnsw')) AS indexes",
     );
-    let space = space::active(ai).await?;
+    let (space, change) = space::names(ai).await?;
     let Some(row) = transaction.query_one_raw(statement).await? else {
         return Ok(VectorHealth::default());
     };
     Ok(VectorHealth {
         pgvector: row.try_get("", "version")?,
         hnsw: row.try_get::<i64>("", "indexes")? == 2,
-        space: space.map(|space| format!("{}/{}/{}", space.provider, space.model, space.dimensions)),
+        space,
+        change,
     })
 }
 

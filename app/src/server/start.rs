@@ -13,9 +13,9 @@ use crate::analytics::Runner;
 use crate::config::Settings;
 use crate::db::pair::Pairing;
 use crate::db::{Databases, Purpose, migrate};
-use crate::error::{Context, Error, Result};
+use crate::error::{CanFail, Context, Error, Result};
 use crate::jobs::outbox::Relay;
-use crate::jobs::{Listener, Registry, Worker};
+use crate::jobs::{Heard, Listener, Registry, Worker};
 use crate::llm::LanguageModels;
 use crate::state::AppState;
 use crate::web::signals::Stop;
@@ -115,6 +115,7 @@ pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool
     }
     let mut listener = Listener::new(state.core.clone());
     chat::listen(state, &mut listener);
+    hear_of_spaces(state, &mut listener);
     if state.settings.jobs.workers > 0 {
         let worker = Worker::new(state.core.clone(), jobs(state), state.settings.jobs.clone());
         let relay = Relay::new(state.outbox.clone(), Duration::from_millis(state.settings.jobs.poll_ms));
@@ -126,8 +127,23 @@ pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool
         worker.start(&state.tasks, &state.shutdown);
         relay.start(&state.tasks, &state.shutdown);
         schedule::start(state);
+        state.tasks.spawn(watch::spaces(state.clone()));
     }
     listener.start(&state.tasks, &state.shutdown);
+}
+
+/// Another process may have begun, switched or ended an embedding space.
+fn hear_of_spaces(state: &AppState, listener: &mut Listener) {
+    let state = state.clone();
+    listener.on(crate::spaces::CHANNEL, move |heard| {
+        if heard == Heard::Lost {
+            return;
+        }
+        let spaces = state.spaces.clone();
+        state.tasks.spawn(async move {
+            spaces.refresh().await.map(drop).can_fail("the spaces are read again with the next vector");
+        });
+    });
 }
 
 /// Serves until `stop` resolves, then ends what runs within a bound. Turns that

@@ -7,6 +7,8 @@ use crate::db::Mode;
 use crate::state::AppState;
 
 const EVERY: Duration = Duration::from_secs(5);
+/// How often a change of the embedding model is looked for that was left alone.
+const SPACES_EVERY: Duration = Duration::from_secs(4);
 
 /// Looks at both databases until the process stops.
 pub(super) async fn databases(state: AppState) {
@@ -16,6 +18,19 @@ pub(super) async fn databases(state: AppState) {
         // With one database it is core; one that is closed is asked for by others.
         if state.mode != Mode::Single && !state.ai.is_closed() {
             ai = look("ai", state.ai.why_away().await.as_deref(), &state.ai.describe(), ai);
+        }
+    }
+}
+
+/// Goes on with a change of the embedding model that nobody works on, until the process stops.
+pub(super) async fn spaces(state: AppState) {
+    while state.shutdown.run_until_cancelled(tokio::time::sleep(SPACES_EVERY)).await.is_some() {
+        let work = crate::spaces::resume(&state);
+        match state.shutdown.run_until_cancelled(work).await {
+            Some(Err(error)) if !error.is_outage() => {
+                tracing::warn!(%error, "the embedding model does not change any further; it is tried again");
+            }
+            _ => {}
         }
     }
 }

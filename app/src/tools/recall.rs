@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use super::registry::Tool;
 use super::report::Found;
 use super::{Caller, ToolError};
-use crate::error::Error;
 use crate::memory;
 use crate::web::text;
 
@@ -41,7 +40,7 @@ impl Tool for Recall {
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
         let state = &caller.state;
         state.outbox.settle(caller.user.id).await?;
-        let vector = state.models.embed_query(&self.query).await.map_err(Error::from)?;
+        let vector = crate::usage::embed_query(state, caller.user.id, &self.query).await?;
         let found = memory::recall(state, &caller.user.audience(), caller.pair, &vector, limit).await?;
         let items: Vec<Value> = found
             .iter()

@@ -21,7 +21,7 @@ pub mod report;
 mod unstored;
 
 pub use call::Call;
-pub use embed::{common, embed, embed_on_quota, embed_query};
+pub use embed::{QueryVector, common, embed, embed_on_quota, embed_passages, embed_query, embed_query_in};
 pub use limits::{Limits, Own, OwnLimits, limits, own_limits, set_own_limits};
 pub use price::cost;
 pub use quota::{Wants, prompt_tokens, refund_lost, reserve, reserve_more};

@@ -52,6 +52,7 @@ mod real_model;
 mod requests;
 mod row_security;
 mod schema;
+mod spaces;
 mod support;
 mod target_prices;
 mod tiers;

@@ -33,6 +33,10 @@ async fn listed(user: &TestUser, query: &str) -> Vec<Value> {
     page["items"].as_array().unwrap().clone()
 }
 
+async fn embedded(app: &TestApp, text: &str) -> tandem::usage::QueryVector {
+    tandem::usage::embed_query(&app.state, uuid::Uuid::nil().into(), text).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_memory_is_stored_once_and_read_back() {
     let app = TestApp::start().await;
@@ -92,8 +96,8 @@ async fn search_goes_by_meaning_and_its_similarity_is_the_cosine() {
     let found = user.post("/memories/search", body).await.expect(200);
     assert_eq!(found["hits"][0]["id"], tea.as_str());
     assert_eq!(found["under_filled"], false);
-    let vector = app.state.models.embed_query("green tea").await.unwrap();
-    let stored = app.state.models.embed_query(TEA).await.unwrap();
+    let vector = embedded(&app, "green tea").await.vector;
+    let stored = embedded(&app, TEA).await.vector;
     let cosine: f64 = vector.iter().zip(&stored).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
     let found = user.post("/memories/search", json!({ "embedding": vector, "limit": 5 })).await.expect(200);
     assert_eq!(found["under_filled"], true);
@@ -294,7 +298,7 @@ async fn memories_of_one_persona_and_character_are_invisible_to_another() {
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0]["id"], first);
     // A conversation of nobody sees what is bound to nobody.
-    let vector = app.state.models.embed_query(TEA).await.unwrap();
+    let vector = embedded(&app, TEA).await;
     let recalled =
         memory::recall(&app.state, &audience(&app, &user).await, Pair::default(), &vector, 10).await.unwrap();
     assert_eq!(recalled.iter().map(|memory| json!(memory.id)).collect::<Vec<_>>(), [unbound]);
@@ -360,7 +364,7 @@ async fn wrong_fields_are_named() {
     }
     let problem = user.post("/memories", json!({ "content": long })).await.expect(422);
     let message = problem["errors"][0]["message"].as_str().unwrap();
-    let max = app.state.models.embedder.max_tokens();
+    let max = app.state.embedder().max_tokens();
     assert!(message.contains(&max.to_string()) && message.contains("tokens"), "{message}");
     assert!(listed(&user, "").await.is_empty());
     for (body, field) in [
@@ -398,7 +402,7 @@ async fn recall_gives_own_and_shared_memories_that_speak_of_the_question() {
     store(&user, "Zurich trams run on time").await;
     let shared = json!({ "content": "Green tea is served every morning", "scope": "global" });
     let shared = admin.post("/memories", shared).await.expect(201);
-    let vector = app.state.models.embed_query(TEA).await.unwrap();
+    let vector = embedded(&app, TEA).await;
     let audience = audience(&app, &user).await;
     let recalled = memory::recall(&app.state, &audience, Pair::default(), &vector, 10).await.unwrap();
     let ids: Vec<String> = recalled.iter().map(|memory| memory.id.to_string()).collect();

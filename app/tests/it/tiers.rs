@@ -10,7 +10,7 @@ const TIERS: &[(u8, &[&str])] = &[
     (2, &["state"]),
     (3, &["auth", "conversation", "idempotency", "market", "persona", "usage"]),
     (4, &["knowledge", "memory", "portfolio"]),
-    (5, &["analytics", "enrichment"]),
+    (5, &["analytics", "enrichment", "spaces"]),
     (6, &["feedback", "tools"]),
     (7, &["chat"]),
     (8, &["admin", "mcp", "openai", "transfer"]),

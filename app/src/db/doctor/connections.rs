@@ -5,7 +5,7 @@ use std::time::Instant;
 use sea_orm::sqlx::PgPool;
 use sea_orm::sqlx::postgres::PgConnection;
 
-use super::{Report, schema, server};
+use super::{Report, schema, server, space as spaces};
 use crate::config::Settings;
 use crate::db::adopt::Chain;
 use crate::db::connect::{Databases, Mode};
@@ -46,8 +46,8 @@ pub(super) async fn check(
         let status = migrate::ai_status(&databases.ai).await;
         schema::check(report, Chain::Ai, status, ai).await;
         schema::row_security(report, ai).await;
-        schema::space(report, ai, space).await;
-        schema::hnsw(report, ai, settings).await;
+        spaces::space(report, ai, space).await;
+        spaces::hnsw(report, ai, settings).await;
     }
     if core.is_some() && ai.is_some() {
         pairing(report, databases).await;

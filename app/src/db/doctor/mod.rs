@@ -5,6 +5,7 @@ mod embedded;
 mod hnsw;
 mod schema;
 mod server;
+mod space;
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The schemas: steps, drift, row security, the embedding space and its indexes, queues.
+//! The schemas: steps, drift, row security, queues.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,10 @@ use sea_orm::sqlx::postgres::PgConnection;
 use sea_orm::sqlx::{query_as, query_scalar};
 
 use super::Report;
-use super::hnsw::{self, DEFAULT_EF_CONSTRUCTION, DEFAULT_M};
-use crate::config::Settings;
 use crate::db::adopt::Chain;
 use crate::db::migrate::Step;
-use crate::db::space::{VECTOR_COLUMNS, graph};
 use crate::db::tables;
 use crate::error::{Context, Result};
-use crate::llm::SpaceSpec;
 
 pub(super) async fn check(
     report: &mut Report,
@@ -29,7 +25,8 @@ pub(super) async fn check(
     }
     let invalid = query_scalar::<_, String>(
         "SELECT i.indexrelid::regclass::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-          WHERE c.relnamespace = current_schema()::regnamespace AND NOT (i.indisvalid AND i.indisready) ORDER BY 1",
+          WHERE c.relnamespace = current_schema()::regnamespace AND NOT (i.indisvalid AND i.indisready)
+            AND c.relname NOT LIKE '%\\_embedding\\_next\\_%' ORDER BY 1",
     )
     .fetch_all(connection)
     .await
@@ -145,85 +142,6 @@ pub(super) async fn row_security(report: &mut Report, ai: &mut PgConnection) {
                 open[0]
             ),
         );
-    }
-}
-
-/// The active space, and whether the configuration asks for the same.
-pub(super) async fn space(report: &mut Report, ai: &mut PgConnection, wanted: Option<&SpaceSpec>) {
-    let active = query_as::<_, (String, String, i32)>(
-        "SELECT provider, model, dimensions FROM ai_embedding_spaces WHERE status = 'active'",
-    )
-    .fetch_optional(ai)
-    .await
-    .context("reading the embedding space");
-    let Some(active) = report.made("ai.space", active) else {
-        return;
-    };
-    let Some((provider, model, dimensions)) = active else {
-        report.fail("ai.space", "there is no active embedding space", "tandem migrate ai");
-        return;
-    };
-    let found = format!("{provider}/{model}/{dimensions}");
-    let asked = wanted.map(|wanted| format!("{}/{}/{}", wanted.provider, wanted.model, wanted.dimensions));
-    match asked {
-        Some(asked) if asked != found => report.fail(
-            "ai.space",
-            format!("the database holds vectors of {found}, the configuration asks for {asked}"),
-            format!("set EMBEDDING_PROVIDER={provider} and EMBEDDING_MODEL={model}"),
-        ),
-        _ => report.ok("ai.space", found),
-    }
-}
-
-/// Both vector indexes by their definitions: not the name makes an index HNSW.
-pub(super) async fn hnsw(report: &mut Report, ai: &mut PgConnection, settings: &Settings) {
-    for (table, index) in VECTOR_COLUMNS {
-        let name = format!("ai.hnsw.{table}");
-        let row = query_as::<_, (String, bool)>(
-            "SELECT pg_get_indexdef(i.indexrelid), i.indisvalid
-               FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-              WHERE c.relname = $1 AND c.relnamespace = current_schema()::regnamespace",
-        )
-        .bind(index)
-        .fetch_optional(&mut *ai)
-        .await
-        .context("reading an index's definition");
-        let Some(row) = report.made(&name, row) else {
-            continue;
-        };
-        let Some((definition, is_valid)) = row else {
-            report.fail(name, format!("the index {index} is missing"), "tandem migrate ai");
-            continue;
-        };
-        one_hnsw(report, name, index, &definition, is_valid, graph(table, settings));
-    }
-}
-
-fn one_hnsw(
-    report: &mut Report,
-    name: String,
-    index: &str,
-    definition: &str,
-    is_valid: bool,
-    (wanted_m, wanted_ef): (u32, u32),
-) {
-    let again = format!("run there: DROP INDEX {index}; then: tandem migrate ai");
-    let Some(found) = hnsw::parse(definition) else {
-        report.fail(name, format!("cannot be read: {definition}"), again);
-        return;
-    };
-    let (m, ef) = (found.m.unwrap_or(DEFAULT_M), found.ef_construction.unwrap_or(DEFAULT_EF_CONSTRUCTION));
-    let class = found.operator_class.as_deref().unwrap_or_default();
-    let seen = format!("{}, {class}, m={m}, ef_construction={ef}", found.method);
-    let is_cosine = matches!(class, "vector_cosine_ops" | "halfvec_cosine_ops");
-    if found.method != "hnsw" || !is_cosine {
-        report.fail(name, format!("{index} is {seen}; hnsw over cosine distance is needed"), again);
-    } else if !is_valid {
-        report.fail(name, format!("{index} is not valid: its build was cut off"), again);
-    } else if (m, ef) != (wanted_m, wanted_ef) {
-        report.warn(name, format!("{seen}; configured are m={wanted_m}, ef_construction={wanted_ef}"), again);
-    } else {
-        report.ok(name, seen);
     }
 }
 

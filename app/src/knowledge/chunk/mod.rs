@@ -6,6 +6,7 @@
 //! embedded is the passage with its context before it: title and heading
 //! path. What is stored and cited is a verbatim slice of the source.
 
+mod again;
 mod blocks;
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use text_splitter::{ChunkCapacity, ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 use utoipa::ToSchema;
 
+pub(super) use self::again::embedded_again;
 use self::blocks::blocks;
 use super::outline::{self, Outline};
 use crate::error::{Context, Result};

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{Item, items, over};
 use crate::db::AiDb;
+use crate::db::space::{self, Active};
 use crate::db::word_index::{Entry, PASSAGES};
 use crate::error::Result;
 use crate::knowledge::chunk::Passage;
@@ -95,26 +96,34 @@ pub(in crate::knowledge) struct Prepared {
     pub(in crate::knowledge) words: Vec<Entry>,
     /// As many as passages, once it is complete.
     pub(in crate::knowledge) vectors: Vec<Vec<f32>>,
+    /// Vectors for the space beside the active one; as many as passages, or they are made later.
+    pub(in crate::knowledge) beside: Vec<Vec<f32>>,
 }
 
 /// Swaps the passages of complete sources, all in one transaction: a source
 /// has its old passages or its new ones. What has moved on since, or is
 /// another run's by now, is left alone.
-pub(in crate::knowledge) async fn write(ai: &AiDb, run: Uuid, sources: &[Prepared]) -> Result<()> {
+pub(in crate::knowledge) async fn write(
+    ai: &AiDb,
+    run: Uuid,
+    active: &Active,
+    sources: &[Prepared],
+) -> Result<()> {
     if sources.is_empty() {
         return Ok(());
     }
-    let transaction = ai.begin_worker().await?;
+    let transaction = ai.begin_worker_in(active.space.id).await?;
     let lock = "SELECT s.id, s.generation FROM ai_kb_sources s
                   JOIN unnest($1::uuid[], $2::bigint[]) AS item(id, generation) ON s.id = item.id AND s.generation = item.generation
                  WHERE s.status IN ('queued', 'processing') AND s.lease_owner = $3 ORDER BY s.id FOR UPDATE OF s";
     let current = items(&transaction.query_all_raw(over(lock, &named(sources), [run.into()])).await?)?;
-    let Swap { ids, counts, inserts, words } = swap(sources, &current);
+    let Swap { ids, counts, inserts, words, beside } = swap(sources, &current);
     kb_document::Entity::delete_many().filter(DocumentColumn::SourceId.is_in(ids)).exec(&transaction).await?;
     for rows in inserts {
         kb_document::Entity::insert_many(rows).exec_without_returning(&transaction).await?;
     }
     PASSAGES.insert(&transaction, &words).await?;
+    space::write_beside(&transaction, "ai_kb_documents", active, beside).await?;
     let ready = "UPDATE ai_kb_sources s SET status = 'ready', documents = item.documents, error = NULL, lease_owner = NULL, updated_at = now()
                    FROM unnest($1::uuid[], $2::bigint[]) AS item(id, documents) WHERE s.id = item.id";
     transaction.execute_raw(over(ready, &counts, [])).await?;
@@ -128,10 +137,18 @@ struct Swap {
     counts: Vec<Item>,
     inserts: Vec<Vec<kb_document::ActiveModel>>,
     words: Vec<Entry>,
+    /// Passages with their vectors for the space beside the active one.
+    beside: Vec<(Uuid, Vec<f32>)>,
 }
 
 fn swap(sources: &[Prepared], current: &[Item]) -> Swap {
-    let mut swap = Swap { ids: Vec::new(), counts: Vec::new(), inserts: Vec::new(), words: Vec::new() };
+    let mut swap = Swap {
+        ids: Vec::new(),
+        counts: Vec::new(),
+        inserts: Vec::new(),
+        words: Vec::new(),
+        beside: Vec::new(),
+    };
     for prepared in sources {
         let id = prepared.source.id;
         if current.iter().all(|item| item.id != id) {
@@ -140,6 +157,11 @@ fn swap(sources: &[Prepared], current: &[Item]) -> Swap {
         swap.ids.push(id);
         swap.counts.push(Item { id, generation: i64::try_from(prepared.passages.len()).unwrap_or(i64::MAX) });
         swap.words.extend_from_slice(&prepared.words);
+        if prepared.beside.len() == prepared.passages.len() {
+            let ids = prepared.passages.iter().zip(0_i32..);
+            let ids = ids.map(|(passage, position)| ids::passage(id, position, &passage.content).0);
+            swap.beside.extend(ids.zip(prepared.beside.iter().cloned()));
+        }
         for row in rows(prepared) {
             match swap.inserts.last_mut() {
                 Some(rows) if rows.len() < INSERT_ROWS => rows.push(row),

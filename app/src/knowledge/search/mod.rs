@@ -15,6 +15,7 @@ mod row;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
+use entity::ids::SpaceId;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -25,16 +26,18 @@ pub use result::{Hit, Passage, SearchResult};
 
 use self::rank::{Ranked, Ranking, rank};
 use self::request::Asked;
-use self::result::{Explanation, HitExplanation, Plan, SpaceInfo};
+use self::result::{Explanation, HitExplanation, Plan};
 use self::row::{COLUMNS, RELATED, Row};
-use super::query_vector::unit;
+use super::query_vector::{SpaceInfo, unit};
 use crate::auth::Audience;
 use crate::db::AiTx;
+use crate::db::space::Active;
 use crate::db::vector::{self, Near, Nearest};
 use crate::error::Result;
 use crate::llm::rerank::Reranker;
 use crate::ranking::fusion::Weights;
 use crate::state::AppState;
+use crate::usage::{QueryVector, embed_query, embed_query_in};
 
 const TABLE: &str = "ai_kb_documents";
 
@@ -46,28 +49,45 @@ const BEST_BY_WORDS: usize = 100;
 
 /// Searches what an audience may read. 422 for a vector of another space.
 pub async fn search(state: &AppState, audience: &Audience, request: SearchRequest) -> Result<SearchResult> {
-    let search = Search { state, audience, request: &request };
     let began = Instant::now();
     let asked = request.asked()?;
-    let found = match asked {
-        Asked::Vector(embedding) => search.by_meaning(unit(state, embedding.to_vec())?).await?,
-        Asked::Dense(query) => search.by_meaning(search.embed(query).await?).await?,
-        Asked::Lexical(query) => search.by_words(query).await?,
-        Asked::Hybrid(query) => {
-            let (vector, words) = tokio::join!(search.embed(query), search.look_up(query));
-            search.by_both(query, vector?, words?).await?
+    let mut active = state.spaces.active().await?;
+    let result = loop {
+        match search_in(state, &active, audience, &request).await {
+            Err(error) if state.spaces.again(&mut active, &error).await? => {}
+            outcome => break outcome?,
         }
     };
     state.metrics.searched("knowledge", asked.mode(), began.elapsed());
-    let space = state.models.embedder.space();
+    Ok(result)
+}
+
+async fn search_in(
+    state: &AppState,
+    active: &Active,
+    audience: &Audience,
+    request: &SearchRequest,
+) -> Result<SearchResult> {
+    let search = Search { state, audience, request };
+    let (space, spec) = (active.space.id, active.space.embedder.space());
+    let embed = async |query| {
+        unit(spec.dimensions, embed_query_in(state, active, audience.user(), query).await?.vector)
+    };
+    let found = match request.asked()? {
+        Asked::Vector(embedding) => {
+            search.by_meaning(space, unit(spec.dimensions, embedding.to_vec())?).await?
+        }
+        Asked::Dense(query) => search.by_meaning(space, embed(query).await?).await?,
+        Asked::Lexical(query) => search.by_words(query).await?,
+        Asked::Hybrid(query) => {
+            let (vector, words) = tokio::join!(embed(query), search.look_up(query));
+            search.by_both(query, space, vector?, &mut words?).await?
+        }
+    };
     Ok(SearchResult {
         under_filled: (found.hits.len() as u64) < request.limit,
         hits: found.hits,
-        space: SpaceInfo {
-            provider: space.provider.clone(),
-            model: space.model.clone(),
-            dimensions: space.dimensions,
-        },
+        space: SpaceInfo::of(spec),
         explain: found.explain,
     })
 }
@@ -79,17 +99,25 @@ pub async fn look_up(state: &AppState, audience: &Audience, query: &str, limit: 
 }
 
 /// The passages for an answer, best first. Nothing is left out for being too far
-/// away; that is for the caller to judge.
+/// away; that is for the caller to judge. A question whose vector is of a space
+/// that is no longer active is embedded again.
 pub async fn retrieve(
     state: &AppState,
     audience: &Audience,
-    (query, query_vector): (&str, &[f32]),
-    words: ByWords,
+    question: &QueryVector,
+    mut words: ByWords,
     limit: u64,
 ) -> Result<Vec<Passage>> {
     let request = wanted(limit);
     let search = Search { state, audience, request: &request };
-    let found = search.by_both(query, unit(state, query_vector.to_vec())?, words).await?;
+    let QueryVector { text, space, vector } = question;
+    let found = match search.by_both(text, *space, vector.clone(), &mut words).await {
+        Err(error) if state.spaces.moved(&error).await? => {
+            let again = embed_query(state, audience.user(), text).await?;
+            search.by_both(text, again.space, again.vector, &mut words).await?
+        }
+        outcome => outcome?,
+    };
     Ok(found.hits.into_iter().map(Passage::from).collect())
 }
 
@@ -111,21 +139,18 @@ struct Found {
 }
 
 impl Search<'_> {
-    async fn embed(&self, query: &str) -> Result<Vec<f32>> {
-        unit(self.state, crate::usage::embed_query(self.state, self.audience.user(), query).await?)
-    }
-
     async fn look_up(&self, query: &str) -> Result<ByWords> {
         let nearest = self.nearest(Vec::new());
         by_words::find(self.state, self.audience, query, &nearest, self.request.is_filtered()).await
     }
 
-    async fn begin(&self) -> Result<AiTx> {
+    /// A transaction with a vector of a space.
+    async fn begin(&self, space: SpaceId) -> Result<AiTx> {
         let reach = self.audience.reach();
         if self.request.filter.is_some() {
-            return self.state.ai.begin_by_index(&reach).await;
+            return self.state.ai.begin_by_index_in(&reach, space).await;
         }
-        self.state.ai.begin_for(&reach).await
+        self.state.ai.begin_for_in(&reach, space).await
     }
 
     fn is_grouped(&self) -> bool {
@@ -137,9 +162,9 @@ impl Search<'_> {
         if self.is_grouped() { self.request.limit } else { 0 }
     }
 
-    async fn by_meaning(&self, vector: Vec<f32>) -> Result<Found> {
+    async fn by_meaning(&self, space: SpaceId, vector: Vec<f32>) -> Result<Found> {
         let nearest = self.nearest(vector);
-        let ai = self.begin().await?;
+        let ai = self.begin(space).await?;
         let rows: Vec<vector::Neighbour<Row>> = if self.is_grouped() {
             let near = vector::page(&ai, &nearest, GROUP, self.groups()).await?;
             let firsts = firsts_of_groups(&near, self.limit());
@@ -162,7 +187,7 @@ impl Search<'_> {
 
     async fn by_words(&self, query: &str) -> Result<Found> {
         let words = self.look_up(query).await?;
-        let ai = self.begin().await?;
+        let ai = self.state.ai.begin_by_index(&self.audience.reach()).await?;
         let wanted = if self.is_grouped() { usize::MAX } else { self.limit() };
         let best = words.best(wanted);
         let rows: HashMap<Uuid, Row> = self.rows(&ai, &best).await?;
@@ -190,13 +215,19 @@ impl Search<'_> {
         Ok(Found { hits, explain })
     }
 
-    async fn by_both(&self, query: &str, vector: Vec<f32>, mut words: ByWords) -> Result<Found> {
+    async fn by_both(
+        &self,
+        query: &str,
+        space: SpaceId,
+        vector: Vec<f32>,
+        words: &mut ByWords,
+    ) -> Result<Found> {
         let nearest = self.nearest(vector);
-        let ai = self.begin().await?;
-        let near = self.candidates(&ai, &nearest, &mut words).await?;
+        let ai = self.begin(space).await?;
+        let near = self.candidates(&ai, &nearest, words).await?;
         let settings = &self.state.settings.knowledge;
         let weights = Weights { words: settings.words_weight, labels: settings.labels_weight };
-        let ranking = rank(&near, &words, weights);
+        let ranking = rank(&near, words, weights);
         let reranker = self.reranker();
         let first = ranking.first(self.limit().max(self.read_again(reranker)), self.is_grouped());
         let ids: Vec<Uuid> = first.iter().map(|ranked| ranked.id).collect();
@@ -222,7 +253,7 @@ impl Search<'_> {
         hits.truncate(self.limit());
         let explain = self.is_explained().then(|| {
             let Ranking { fusion, best_bm25, candidates } = &ranking;
-            let explained = Explanation::of_words(&words, fusion.words, *best_bm25, candidates.len());
+            let explained = Explanation::of_words(words, fusion.words, *best_bm25, candidates.len());
             Explanation { reranked_by, ..explained }
         });
         Ok(Found { hits, explain })

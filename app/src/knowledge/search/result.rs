@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::by_words::ByWords;
+use crate::knowledge::query_vector::SpaceInfo;
 
 /// What was found.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -52,17 +53,6 @@ pub struct Hit {
     /// How it came to its place; only with `explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explain: Option<HitExplanation>,
-}
-
-/// An embedding space.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct SpaceInfo {
-    /// `local` or `openai`.
-    pub provider: String,
-    /// Model name.
-    pub model: String,
-    /// Length of a vector.
-    pub dimensions: u32,
 }
 
 /// A passage for an answer.

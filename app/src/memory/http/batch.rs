@@ -83,7 +83,7 @@ pub async fn create_batch(
     let mut items = Vec::with_capacity(request.items.len());
     for item in request.items {
         let external_id = external_id(&item);
-        let draft = read(item, &user, state.models.embedder.as_ref());
+        let draft = read(item, &user, state.embedder().as_ref());
         items.push((external_id, draft.as_ref().err().map(ToString::to_string)));
         drafts.extend(draft);
     }

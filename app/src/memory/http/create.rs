@@ -94,7 +94,7 @@ pub async fn create(
     user: CurrentUser,
     Json(request): Json<NewMemory>,
 ) -> Result<(StatusCode, Json<Memory>)> {
-    let draft = request.into_draft(&user, state.models.embedder.as_ref())?;
+    let draft = request.into_draft(&user, state.embedder().as_ref())?;
     let stored = store(&state, std::slice::from_ref(&draft)).await?;
     let stored = stored.first().ok_or(Error::NotFound("memory"))?;
     let row = queries::find_of(&state.ai, draft.ownership, stored.id).await?;

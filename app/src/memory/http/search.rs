@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::auth::CurrentUser;
-use crate::db::vector::Neighbour;
+use crate::db::space::Active;
+use crate::db::vector::{Found, Neighbour};
 use crate::error::{Error, Result};
 use crate::memory::search::{Bound, Hit, Search, search as find};
 use crate::state::AppState;
@@ -99,19 +100,35 @@ pub async fn search(
     Json(request): Json<SearchMemories>,
 ) -> Result<Json<MemoryHits>> {
     let began = Instant::now();
-    let wanted = Search {
-        vector: vector(&state, user.id, request.query, request.embedding).await?,
-        limit: request.limit,
-        scopes: request.scopes,
-        bound: Bound::Of { persona_id: request.persona_id, character_id: request.character_id },
+    let mut active = state.spaces.active().await?;
+    let found = loop {
+        match search_in(&state, &active, &user, &request).await {
+            Err(error) if state.spaces.again(&mut active, &error).await? => {}
+            outcome => break outcome?,
+        }
     };
-    state.outbox.settle(user.id).await?;
-    let found = find(&state, &user.audience(), wanted).await?;
     state.metrics.searched("memories", "dense", began.elapsed());
     Ok(Json(MemoryHits {
         hits: found.neighbours.into_iter().map(MemoryHit::from).collect(),
         under_filled: found.under_filled,
     }))
+}
+
+async fn search_in(
+    state: &AppState,
+    active: &Active,
+    user: &CurrentUser,
+    request: &SearchMemories,
+) -> Result<Found<Hit>> {
+    let wanted = Search {
+        space: active.space.id,
+        vector: vector(state, active, user.id, request).await?,
+        limit: request.limit,
+        scopes: request.scopes.clone(),
+        bound: Bound::Of { persona_id: request.persona_id, character_id: request.character_id },
+    };
+    state.outbox.settle(user.id).await?;
+    find(state, &user.audience(), wanted).await
 }
 
 impl From<Neighbour<Hit>> for MemoryHit {
@@ -133,16 +150,16 @@ impl From<Neighbour<Hit>> for MemoryHit {
 
 async fn vector(
     state: &AppState,
+    active: &Active,
     user: UserId,
-    query: Option<String>,
-    embedding: Option<Vec<f32>>,
+    request: &SearchMemories,
 ) -> Result<Vec<f32>> {
-    match (query, embedding) {
-        (Some(query), None) => Ok(crate::usage::embed_query(state, user, &query).await?),
+    match (&request.query, &request.embedding) {
+        (Some(query), None) => Ok(crate::usage::embed_query_in(state, active, user, query).await?.vector),
         (None, Some(vector)) => {
-            let expected = state.models.embedder.space().dimensions as usize;
+            let expected = active.space.embedder.space().dimensions as usize;
             if vector.len() == expected {
-                return Ok(vector);
+                return Ok(vector.clone());
             }
             let given = vector.len();
             Err(Error::field(

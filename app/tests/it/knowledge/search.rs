@@ -13,7 +13,7 @@ const TEXTS: [(&str, &str); 4] = [
 ];
 
 async fn embedded(app: &TestApp, text: &str) -> Vec<f32> {
-    app.state.models.embed_query(text).await.unwrap()
+    tandem::usage::embed_query(&app.state, uuid::Uuid::nil().into(), text).await.unwrap().vector
 }
 
 #[tokio::test]

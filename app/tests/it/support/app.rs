@@ -10,7 +10,7 @@ use tandem::auth::{self, NewUser};
 use tandem::config::{Env, Settings};
 use tandem::db::{CoreDb, Databases, Purpose};
 use tandem::jobs::{Listener, Worker};
-use tandem::llm::LanguageModels;
+use tandem::llm::{LanguageModels, SpaceSpec};
 use tandem::state::AppState;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -68,6 +68,7 @@ impl Options {
 
     /// Starts the application.
     pub(crate) async fn start(self) -> TestApp {
+        let is_fresh = self.urls.is_none();
         let urls = match self.urls {
             Some(urls) => urls,
             None => postgres::migrated(self.layout).await,
@@ -80,12 +81,27 @@ impl Options {
         let mut models =
             LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir).expect("models");
         (self.change)(&mut models);
+        if is_fresh {
+            adopt_space(&urls, models.embedder.space()).await;
+        }
         let (events, turns) = (tandem::server::events(), tandem::chat::turn_statements());
         let state = AppState::new(settings, &databases, models, events, turns).await.expect("state");
         let router = tandem::router::build(state.clone());
         let ai = postgres::operator(urls.ai.as_ref().unwrap_or(&urls.core));
         TestApp { state, urls, router, ai, _databases: databases }
     }
+}
+
+/// The template's empty space, which is that of the pocket model, becomes that of another model of the same length.
+async fn adopt_space(urls: &Urls, space: &SpaceSpec) {
+    if space.model == "pocket" && space.provider == "local" {
+        return;
+    }
+    let (provider, model, dimensions) = (&space.provider, &space.model, space.dimensions);
+    let sql = format!(
+        "UPDATE ai_embedding_spaces SET provider = '{provider}', model = '{model}' WHERE dimensions = {dimensions}"
+    );
+    postgres::execute(urls.ai.as_ref().unwrap_or(&urls.core), &sql).await;
 }
 
 impl TestApp {
