@@ -99,7 +99,9 @@ async fn the_model_changes_and_changes_back_while_everybody_searches_writes_and_
     let writer = tokio::spawn(write(Arc::clone(&app), user.clone(), Arc::clone(&over)));
     let more = async |rounds: usize| {
         let before = searches.load(Ordering::Relaxed);
+        let begun = Instant::now();
         while searches.load(Ordering::Relaxed) < before + rounds && !writer.is_finished() {
+            assert!(begun.elapsed() < Duration::from_mins(1), "no search comes through");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
