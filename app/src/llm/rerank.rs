@@ -162,9 +162,9 @@ struct Scored {
 /// Each text must have its score; which format it was asked in does not matter here.
 fn scores(body: &[u8], count: usize) -> Result<Vec<f64>, ModelError> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| malformed(&error.to_string()))?;
-    let (Answer::Wrapped { results: scored } | Answer::Bare(scored)) = answer;
+    let (Answer::Wrapped { results } | Answer::Bare(results)) = answer;
     let mut scores = vec![None; count];
-    for Scored { index, score } in scored {
+    for Scored { index, score } in results {
         let place = scores.get_mut(index).ok_or_else(|| malformed("a score for a text that was not sent"))?;
         if !score.is_finite() || place.replace(score).is_some() {
             return Err(malformed("a text with two scores, or one that is no number"));

@@ -122,9 +122,9 @@ fn push_run<'a>(run: &'a str, tokens: &mut Vec<Token<'a>>) {
         let length = rest.find(|letter| is_unspaced(letter) != unspaced).unwrap_or(rest.len());
         let (part, after) = rest.split_at(length);
         if unspaced {
-            push_pairs(part, tokens)
+            push_pairs(part, tokens);
         } else {
-            tokens.push(Token::Word(part))
+            tokens.push(Token::Word(part));
         }
         rest = after;
     }

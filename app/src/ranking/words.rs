@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_question_is_bounded() {
-        let long: String = (0..10_000).map(|number| format!("word{number} ")).collect();
+        let long: String = (0..10_000).map(|number| format!("word{number}")).collect::<Vec<_>>().join(" ");
         assert_eq!(of_question(&long).len(), ASKED_MAX);
     }
 }

@@ -5,7 +5,7 @@ use crate::llm::rerank::Reranker;
 
 /// Orders hits by a model that reads them with the question, and says which. If it
 /// cannot, they keep their order: a search is not worth less than its first step.
-pub(super) async fn rerank(reranker: &dyn Reranker, query: &str, hits: &mut Vec<Hit>) -> Option<String> {
+pub(super) async fn rerank(reranker: &dyn Reranker, query: &str, hits: &mut [Hit]) -> Option<String> {
     if hits.len() < 2 {
         return None;
     }
