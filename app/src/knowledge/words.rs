@@ -18,6 +18,9 @@ use crate::state::AppState;
 /// Passages a transaction indexes.
 const BATCH: u64 = 500;
 
+/// Transactions of a run that folds counts.
+const FOLDS_MAX: usize = 20;
+
 /// Between two batches; and between two looks when everything is indexed.
 const PAUSE: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_mins(10);
@@ -120,11 +123,18 @@ pub async fn index_some(state: &AppState) -> Result<u64> {
     Ok(entries.len() as u64)
 }
 
-/// Folds what was counted lately into the counts.
+/// Folds what was counted lately into the counts, in a bounded number of transactions.
 pub async fn fold_counts(state: &AppState) -> Result<u64> {
-    let ai = state.ai.begin_worker().await?;
-    let folded = PASSAGES.fold(&ai).await?;
-    ai.commit().await?;
+    let mut folded = 0;
+    for _ in 0..FOLDS_MAX {
+        let ai = state.ai.begin_worker().await?;
+        let some = PASSAGES.fold(&ai).await?;
+        ai.commit().await?;
+        folded += some;
+        if some == 0 {
+            break;
+        }
+    }
     Ok(folded)
 }
 

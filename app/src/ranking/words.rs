@@ -181,7 +181,7 @@ mod tests {
     fn what_is_asked_meets_what_is_stored_in_either_language() {
         let german = "Die Anleihe zahlt jährlich Zinsen, und die Rendite der Anleihe hängt vom Markt und vom Preis ab.";
         let stored = of_text(german);
-        for word in of_question("Rendite einer Anleihe").iter().filter(|word| word.forms[0] != "einer") {
+        for word in of_question("Rendite der Anleihe").iter().filter(|word| word.times > 0) {
             assert!(word.forms.iter().any(|form| stored.contains(form)), "{word:?} in {stored:?}");
         }
     }

@@ -18,6 +18,9 @@ use crate::state::AppState;
 /// the cost of a question independent of how common its words are.
 const READ_MAX: u64 = 1000;
 
+/// Times that passages are read for one question.
+const TURNS_MAX: usize = 4;
+
 /// So many times more are looked at where a filter stands before them.
 const FILTERED_TIMES: u64 = 8;
 
@@ -40,13 +43,22 @@ pub(super) struct Text {
     pub(super) labels: Occurrences,
 }
 
+/// How a question is looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Whether there is any condition but the audience.
+    pub(super) is_filtered: bool,
+    /// Passages that a search by nothing but words needs; 0 where others bring them too.
+    pub(super) at_least: usize,
+}
+
 /// Looks a question up. Needs no vector, so it can be done while one is made.
 pub(super) async fn find(
     state: &AppState,
     audience: &Audience,
     query: &str,
     search: &Nearest<'_>,
-    is_filtered: bool,
+    wanted: Wanted,
 ) -> Result<ByWords> {
     let question = Question::new(query, audience.ids());
     let ai = state.ai.begin_by_index(&audience.reach()).await?;
@@ -63,15 +75,15 @@ pub(super) async fn find(
     let statistics = statistics(&ai, &question, audience).await?;
     let bm25 = Bm25::new(&question, &statistics, parameters);
     // A filter leaves fewer of what words bring, so words bring more.
-    let room = if is_filtered { READ_MAX * FILTERED_TIMES } else { READ_MAX };
-    let keys = rarest(&question, &statistics, room);
-    let read = if keys.is_empty() {
-        Vec::new()
-    } else {
-        PASSAGES.having_any(&ai, keys, search.compared(), READ_MAX).await?
-    };
+    let room = if wanted.is_filtered { READ_MAX * FILTERED_TIMES } else { READ_MAX };
     let mut found = ByWords { question, bm25, is_complete: false, texts: HashMap::new() };
-    found.add(&read);
+    for keys in in_turn(&found.question, &statistics, room) {
+        let read = PASSAGES.having_any(&ai, keys, search.compared(), READ_MAX).await?;
+        found.add(&read);
+        if found.texts.len() >= wanted.at_least {
+            break;
+        }
+    }
     Ok(found)
 }
 
@@ -106,22 +118,23 @@ async fn statistics(ai: &AiTx, question: &Question, audience: &Audience) -> Resu
     })
 }
 
-/// The keys of the rarest words that together bring no more passages than are
-/// read; of the rarest word alone if that brings more.
-fn rarest(question: &Question, statistics: &Statistics, room: u64) -> Vec<i64> {
+/// The keys to read passages by, in turn: those of the rarest words that together bring no more
+/// passages than there is room for (or of the rarest alone); then, for where that is too few, word by word.
+fn in_turn(question: &Question, statistics: &Statistics, room: u64) -> Vec<Vec<i64>> {
     let mut places: Vec<usize> =
         question.counted().filter(|&place| statistics.holding[place] > 0.0).collect();
     places.sort_by(|&one, &other| statistics.holding[one].total_cmp(&statistics.holding[other]));
     let mut room = number(i64::try_from(room).unwrap_or(i64::MAX));
-    let mut keys = Vec::new();
+    let mut turns: Vec<Vec<i64>> = Vec::new();
     for place in places {
         room -= statistics.holding[place];
-        if room < 0.0 && !keys.is_empty() {
-            break;
+        match turns.first_mut() {
+            Some(first) if room >= 0.0 => first.extend_from_slice(question.keys(place)),
+            _ => turns.push(question.keys(place).to_vec()),
         }
-        keys.extend_from_slice(question.keys(place));
     }
-    keys
+    turns.truncate(TURNS_MAX);
+    turns
 }
 
 impl ByWords {

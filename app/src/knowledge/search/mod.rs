@@ -10,6 +10,7 @@ mod rank;
 mod request;
 mod rerank;
 mod result;
+mod retrieve;
 mod row;
 
 use std::collections::{HashMap, HashSet};
@@ -23,7 +24,9 @@ use uuid::Uuid;
 pub use by_words::ByWords;
 pub use request::{GroupBy, SearchMode, SearchRequest};
 pub use result::{Hit, Passage, SearchResult};
+pub use retrieve::{look_up, retrieve};
 
+use self::by_words::Wanted;
 use self::rank::{Ranked, Ranking, rank};
 use self::request::Asked;
 use self::result::{Explanation, HitExplanation, Plan};
@@ -37,7 +40,7 @@ use crate::error::Result;
 use crate::llm::rerank::Reranker;
 use crate::ranking::fusion::Weights;
 use crate::state::AppState;
-use crate::usage::{QueryVector, embed_query, embed_query_in};
+use crate::usage::embed_query_in;
 
 const TABLE: &str = "ai_kb_documents";
 
@@ -80,7 +83,7 @@ async fn search_in(
         Asked::Dense(query) => search.by_meaning(space, embed(query).await?).await?,
         Asked::Lexical(query) => search.by_words(query).await?,
         Asked::Hybrid(query) => {
-            let (vector, words) = tokio::join!(embed(query), search.look_up(query));
+            let (vector, words) = tokio::join!(embed(query), search.look_up(query, 0));
             search.by_both(query, space, vector?, &mut words?).await?
         }
     };
@@ -90,39 +93,6 @@ async fn search_in(
         space: SpaceInfo::of(spec),
         explain: found.explain,
     })
-}
-
-/// Looks the words of a question up that [`retrieve`] is for; while its vector is made.
-pub async fn look_up(state: &AppState, audience: &Audience, query: &str, limit: u64) -> Result<ByWords> {
-    let request = wanted(limit);
-    Search { state, audience, request: &request }.look_up(query).await
-}
-
-/// The passages for an answer, best first. Nothing is left out for being too far
-/// away; that is for the caller to judge. A question whose vector is of a space
-/// that is no longer active is embedded again.
-pub async fn retrieve(
-    state: &AppState,
-    audience: &Audience,
-    question: &QueryVector,
-    mut words: ByWords,
-    limit: u64,
-) -> Result<Vec<Passage>> {
-    let request = wanted(limit);
-    let search = Search { state, audience, request: &request };
-    let QueryVector { text, space, vector } = question;
-    let found = match search.by_both(text, *space, vector.clone(), &mut words).await {
-        Err(error) if state.spaces.moved(&error).await? => {
-            let again = embed_query(state, audience.user(), text).await?;
-            search.by_both(text, again.space, again.vector, &mut words).await?
-        }
-        outcome => outcome?,
-    };
-    Ok(found.hits.into_iter().map(Passage::from).collect())
-}
-
-fn wanted(limit: u64) -> SearchRequest {
-    SearchRequest { limit, ..SearchRequest::default() }
 }
 
 struct Search<'a> {
@@ -139,9 +109,10 @@ struct Found {
 }
 
 impl Search<'_> {
-    async fn look_up(&self, query: &str) -> Result<ByWords> {
+    async fn look_up(&self, query: &str, at_least: usize) -> Result<ByWords> {
         let nearest = self.nearest(Vec::new());
-        by_words::find(self.state, self.audience, query, &nearest, self.request.is_filtered()).await
+        let wanted = Wanted { is_filtered: self.request.is_filtered(), at_least };
+        by_words::find(self.state, self.audience, query, &nearest, wanted).await
     }
 
     /// A transaction with a vector of a space.
@@ -186,7 +157,7 @@ impl Search<'_> {
     }
 
     async fn by_words(&self, query: &str) -> Result<Found> {
-        let words = self.look_up(query).await?;
+        let words = self.look_up(query, self.limit()).await?;
         let ai = self.state.ai.begin_by_index(&self.audience.reach()).await?;
         let wanted = if self.is_grouped() { usize::MAX } else { self.limit() };
         let best = words.best(wanted);
