@@ -89,7 +89,26 @@ def service(stage, seconds):
         Row("row security: p50 of the statements, pgbench", "its cost",
             f"{best['pgbench_p50']:.2f} ms with, {best['bare_p50']:.2f} ms without (as superuser)", f"{secured:.2f} x"),
         Row("the sequence", "", describe(captured[1])),
+        *_with_words(stage, seconds),
     ]  # fmt: skip
+
+
+def _with_words(stage, seconds):
+    """Each way to search, asked in words: with the embedding of the question, no question twice where it can be helped."""
+    rows = []
+    for mode in ("dense", "lexical", "hybrid"):
+        bodies = [{"query": question, "limit": scene.LIMIT, "mode": mode} for question in stage.questions]
+        file = stage.bodies(f"search-{mode}", bodies)
+        reports = {}
+        for connections in (1, MANY):
+            options = {"connections": connections, "seconds": seconds, "warmup": WARM}
+            reports[connections] = scene.check(stage.tandem_load("/knowledge/search", file, **options), mode)
+        one, many = reports[1], reports[MANY]
+        rows.append(
+            Row(f"search in words, {mode}, 1 connection: p50", "", f"{one['total_ms']['p50']:.2f} ms, p99 {one['total_ms']['p99']:.1f} ms; "
+                f"{MANY} connections {many['answers'] / many['seconds']:.0f}/s")
+        )  # fmt: skip
+    return rows
 
 
 def _round(stage, file, same, bare, connections, seconds):

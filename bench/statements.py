@@ -10,6 +10,8 @@ PLACE = re.compile(r"\$(\d+)")
 # `SET LOCAL a = 'b'; SET LOCAL ...` is one message to the server; pgbench would
 # make one of each. As set_config in one SELECT it is one message again.
 SETTING = re.compile(r"SET LOCAL (?:(ROLE) (\w+)|([\w.]+) (?:=|TO) '([^']*)')\s*(?:;\s*)?", re.IGNORECASE)
+# A vector's transaction asks whether its space is active.
+PIN = "SELECT ai_pin_space"
 # What only row security needs.
 REACH = re.compile(r"set_config|^\s*SET LOCAL", re.IGNORECASE)
 # Workers, relay and schedules run as they do by default, and are no part of a request.
@@ -33,6 +35,11 @@ def of_entries(entries):
 
 def apart(text):
     """A transaction on ai begins and says who it acts for in one message; pgbench can prepare only one statement of it at a time."""
+    if text.startswith(PIN):
+        # A pin stands before BEGIN in its message, and belongs to the transaction all the same.
+        pin, _, rest = text.partition(";")
+        begin, *identity = apart(rest.strip())
+        return [begin, pin, *identity]
     begin, _, identity = text.partition(";")
     return [begin, identity] if begin.strip() == "BEGIN" and identity.strip() else [text]
 
