@@ -13,12 +13,10 @@ use super::chunk::{self, Budget, Document, MediaType};
 use super::files;
 use super::jobs::{Item, Payload};
 use super::queries::{self, Prepared, Started};
-use super::{ids, words};
-use crate::auth::Ownership;
+use super::words;
 use crate::config::Knowledge;
 use crate::db::space::Active;
 use crate::db::space::fill::Row;
-use crate::db::word_index;
 use crate::error::{Context, Error, Result};
 use crate::jobs::JobContext;
 use crate::llm::{Embedder, ModelError};
@@ -141,7 +139,7 @@ fn cut(source: Started, budget: Budget, count: &(dyn Fn(&str) -> usize + Sync)) 
     };
     let passages = chunk::passages(&document, budget, count)?;
     let pages = files::pages_of(source.pages.as_ref(), &passages);
-    let words = words_of(&source, &passages);
+    let words = words::entries(&source, &passages);
     Ok(Prepared {
         vectors: Vec::with_capacity(passages.len()),
         beside: Vec::new(),
@@ -150,22 +148,6 @@ fn cut(source: Started, budget: Budget, count: &(dyn Fn(&str) -> usize + Sync)) 
         words,
         source,
     })
-}
-
-fn words_of(source: &Started, passages: &[chunk::Passage]) -> Vec<word_index::Entry> {
-    let ownership = Ownership { owner_id: source.owner_id, tenant_id: source.tenant_id };
-    let entry = |(passage, position): (&chunk::Passage, i32)| {
-        let text = words::Text {
-            audience: ownership.audience(),
-            title: &source.title,
-            heading_path: &passage.heading_path,
-            content: &passage.content,
-            scope: &source.scope,
-            metadata: &source.metadata,
-        };
-        text.entry(ids::passage(source.id, position, &passage.content).0)
-    };
-    passages.iter().zip(0..).map(entry).collect()
 }
 
 struct Embedding<'a> {

@@ -8,7 +8,10 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::fields;
+use super::chunk::Passage;
+use super::queries::Started;
+use super::{fields, ids};
+use crate::auth::Ownership;
 use crate::db::word_index::{Entry, PASSAGES};
 use crate::error::{Context, Result};
 use crate::ranking::keys::Stored;
@@ -20,6 +23,9 @@ const BATCH: u64 = 500;
 
 /// Transactions of a run that folds counts.
 const FOLDS_MAX: usize = 20;
+
+/// A start takes few connections, so the first look comes later.
+const FIRST_AFTER: Duration = Duration::from_secs(10);
 
 /// Between two batches; and between two looks when everything is indexed.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -77,12 +83,30 @@ fn short_values(value: &Value, values: &mut Vec<String>) {
     }
 }
 
+/// The rows of the words of a source's passages.
+pub(super) fn entries(source: &Started, passages: &[Passage]) -> Vec<Entry> {
+    let ownership = Ownership { owner_id: source.owner_id, tenant_id: source.tenant_id };
+    let entry = |(passage, position): (&Passage, i32)| {
+        let text = Text {
+            audience: ownership.audience(),
+            title: &source.title,
+            heading_path: &passage.heading_path,
+            content: &passage.content,
+            scope: &source.scope,
+            metadata: &source.metadata,
+        };
+        text.entry(ids::passage(source.id, position, &passage.content).0)
+    };
+    passages.iter().zip(0..).map(entry).collect()
+}
+
 /// Indexes passages that are not, or by earlier rules: those of a database that
 /// was filled before there was an index. Works in the background, in small
 /// batches; until it is done such passages are found by meaning alone.
 pub fn index_in_background(state: &AppState) {
     let owned = state.clone();
     let work = async move {
+        tokio::time::sleep(FIRST_AFTER).await;
         loop {
             let pause = match index_some(&owned).await {
                 Ok(0) => LOOK_EVERY,
@@ -153,7 +177,7 @@ struct Row {
 
 impl Row {
     fn entry(&self) -> Entry {
-        let ownership = crate::auth::Ownership { owner_id: self.owner_id, tenant_id: self.tenant_id };
+        let ownership = Ownership { owner_id: self.owner_id, tenant_id: self.tenant_id };
         let text = Text {
             audience: ownership.audience(),
             title: &self.title,

@@ -71,6 +71,14 @@ impl Spaces {
         }
     }
 
+    /// Reads again what was read before; what was not is read when it is needed.
+    pub async fn refresh_known(&self) -> Result<()> {
+        if self.known().is_some() {
+            self.refresh().await?;
+        }
+        Ok(())
+    }
+
     /// The active space, as the database has it now.
     pub async fn refresh(&self) -> Result<Arc<Active>> {
         let (active, beside) = self.rows().await?;

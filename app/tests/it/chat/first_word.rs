@@ -38,9 +38,11 @@ async fn the_first_word_waits_for_a_slow_retrieval_no_longer_than_its_deadline()
 #[tokio::test]
 async fn what_can_go_on_side_by_side_before_the_first_word_does() {
     let server = ModelServer::start().await;
-    server.push_embeddings(Script::hang());
     let app = embedding_elsewhere(&server, 60_000).await;
     let user = app.user().await;
+    // Known before, so that the first turn's question is on its way before the second is asked.
+    app.state.spaces.active().await.unwrap();
+    server.push_embeddings(Script::hang());
     let path = format!("/chat/conversations/{}/send", user.conversation().await);
     let body = json!({ "content": "What is beta?" });
     let mut stream = user.open(Method::POST, &path, Some(body), &[]).await;
