@@ -8,7 +8,7 @@ use crate::knowledge::{SearchRequest, SearchResult};
 use crate::state::AppState;
 use crate::web::{Json, Problems};
 
-/// Searches passages by meaning.
+/// Searches passages by meaning and by words.
 ///
 /// Finds among the user's own sources and those shared with the tenant or
 /// globally. With any filter, `limit` hits come back whenever that many exist.
