@@ -25,8 +25,9 @@ use crate::error::{Context, Error, Result};
 /// recovery and a shutdown's checkpoint are inside it.
 const START_WAIT_MAX: Duration = Duration::from_mins(2);
 
-/// How long processes of a killed server may need to notice its end.
-const LEFTOVERS_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long processes of a killed server may need to notice its end, or a server whose starter
+/// was killed to show itself; both on a busy machine.
+const LEFTOVERS_WAIT_MAX: Duration = Duration::from_secs(15);
 
 const START_POLL: Duration = Duration::from_millis(10);
 
@@ -123,8 +124,9 @@ impl UserLock {
 }
 
 /// A locked file that becomes the server's standard input: see [`of_programs`].
-pub(super) async fn of_server(cluster: &Cluster) -> Result<File> {
-    of_programs(cluster, LEFTOVERS_WAIT_MAX).await
+/// `None` once a server is there after all: the lock is that one's.
+pub(super) async fn of_server(cluster: &Cluster, is_there: impl Fn() -> bool) -> Result<Option<File>> {
+    taken(cluster, LEFTOVERS_WAIT_MAX, is_there).await
 }
 
 /// A locked file that becomes a program's standard input. All of its processes
@@ -132,6 +134,14 @@ pub(super) async fn of_server(cluster: &Cluster) -> Result<File> {
 /// crash, and also when process ids tell nothing because the server runs in
 /// another container on the same volume.
 pub(super) async fn of_programs(cluster: &Cluster, wait_max: Duration) -> Result<File> {
+    match taken(cluster, wait_max, || false).await? {
+        Some(file) => Ok(file),
+        None => Err(in_use(cluster)),
+    }
+}
+
+/// Waits for the lock, with a bound, unless there is no need to any more.
+async fn taken(cluster: &Cluster, wait_max: Duration, is_needless: impl Fn() -> bool) -> Result<Option<File>> {
     let path = cluster.log.with_extension("lock");
     let file = OpenOptions::new()
         .read(true)
@@ -145,22 +155,22 @@ pub(super) async fn of_programs(cluster: &Cluster, wait_max: Duration) -> Result
     let deadline = Instant::now() + wait_max;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
+            Ok(()) => return Ok(Some(file)),
             Err(TryLockError::Error(error)) => return Err(error).context("locking postgres.lock"),
+            Err(TryLockError::WouldBlock) if is_needless() => return Ok(None),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                 tokio::time::sleep(START_POLL).await;
             }
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::startup(
-                    format!(
-                        "processes of another Postgres still use the cluster in {}",
-                        cluster.dir.display()
-                    ),
-                    "stop the Tandem that runs on this DATA_DIR, perhaps in another container, or end those processes",
-                ));
-            }
+            Err(TryLockError::WouldBlock) => return Err(in_use(cluster)),
         }
     }
+}
+
+fn in_use(cluster: &Cluster) -> Error {
+    Error::startup(
+        format!("processes of another Postgres still use the cluster in {}", cluster.dir.display()),
+        "stop the Tandem that runs on this DATA_DIR, perhaps in another container, or end those processes",
+    )
 }
 
 fn open(place: &Place, path: &PathBuf) -> Result<File> {

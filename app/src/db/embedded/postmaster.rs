@@ -45,24 +45,29 @@ impl Postmaster {
     /// The caller holds the start lock.
     pub(super) async fn ensure(cluster: &Cluster) -> Result<Self> {
         let deadline = Instant::now() + START_MAX;
-        while let Some(found) = running(&cluster.dir) {
-            match found.status.as_str() {
-                "ready" | "standby" => {
-                    tracing::debug!(pid = %found.pid, "attached to the running embedded Postgres");
-                    return Ok(Self { pid: found.pid, socket_dir: found.socket_dir, child: None });
+        loop {
+            while let Some(found) = running(&cluster.dir) {
+                match found.status.as_str() {
+                    "ready" | "standby" => {
+                        tracing::debug!(pid = %found.pid, "attached to the running embedded Postgres");
+                        return Ok(Self { pid: found.pid, socket_dir: found.socket_dir, child: None });
+                    }
+                    // Starting (then it becomes ready) or stopping (then it goes away).
+                    _ if Instant::now() < deadline => tokio::time::sleep(POLL).await,
+                    status => return Err(stuck(cluster, found.pid, status)),
                 }
-                // Starting (then it becomes ready) or stopping (then it goes away).
-                _ if Instant::now() < deadline => tokio::time::sleep(POLL).await,
-                status => return Err(stuck(cluster, found.pid, status)),
+            }
+            end_detached(cluster).await?;
+            // Whoever started it may have been killed before it had a pid file: it has the lock,
+            // and shows itself a moment later.
+            if let Some(lock) = locks::of_server(cluster, || running(&cluster.dir).is_some()).await? {
+                return Self::start(cluster, lock).await;
             }
         }
-        end_detached(cluster).await?;
-        Self::start(cluster).await
     }
 
-    async fn start(cluster: &Cluster) -> Result<Self> {
+    async fn start(cluster: &Cluster, lock: File) -> Result<Self> {
         let began = Instant::now();
-        let lock = locks::of_server(cluster).await?;
         process::remove_misleading_pid_files(&cluster.dir, &cluster.socket_dir)?;
         let log_offset = server_log::length(&cluster.log);
         let mut child = spawn(cluster, lock)?;

@@ -64,6 +64,32 @@ async fn an_orphan_is_adopted() {
 }
 
 #[tokio::test]
+async fn an_orphan_that_has_no_pid_file_yet_is_waited_for() {
+    let folder = Folder::new();
+    let mut child = spawn("holds_a_server", &folder, &cache_dir(), None);
+    let orphan = reported_pid(&folder).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let settings = settings(&folder.join("data"));
+    // What a server looks like whose Tandem was killed right after it had started it.
+    let pid_file = folder.join("data/postgres/postmaster.pid");
+    let socket = std::fs::read_to_string(&pid_file).unwrap().lines().nth(4).unwrap().to_owned();
+    let files = [pid_file, std::path::Path::new(&socket).join(".s.PGSQL.5432.lock")];
+    let aside = |file: &std::path::Path| file.with_extension("aside");
+    files.iter().for_each(|file| std::fs::rename(file, aside(file)).unwrap());
+    let shown = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        files.iter().for_each(|file| std::fs::rename(aside(file), file).unwrap());
+    };
+    let (server, ()) = tokio::join!(EmbeddedServer::open(&settings, Purpose::Serve), shown);
+    let server = server.unwrap();
+    assert_eq!(server.pid(), orphan);
+    assert_eq!(one(&server.connect_options("core")).await, 1);
+    server.close().await.unwrap();
+    assert!(is_gone(orphan));
+}
+
+#[tokio::test]
 async fn a_stale_pid_file_that_names_a_live_process_is_no_obstacle() {
     let folder = Folder::new();
     let settings = settings(&folder.join("data"));
