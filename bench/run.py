@@ -8,13 +8,14 @@ import batch
 import chat
 import common
 import complete
+import growth
 import process
 import reembed
 import search
 import stage as scene
 import table
 
-PARTS = ("search", "recall", "memory", "first", "slow", "fast", "start", "ingestion", "batch", "complete", "reembed")
+PARTS = ("search", "recall", "memory", "first", "slow", "fast", "start", "ingestion", "batch", "complete", "reembed", "growth")
 ON_STAGE = {"search", "recall", "memory", "first", "slow", "fast"}
 
 
@@ -45,6 +46,7 @@ def main():
         "batch": batch.batch,
         "complete": lambda: complete.complete(options.seconds),
         "reembed": reembed.reembedding,
+        "growth": lambda: growth.growth(options.seconds),
     }
     for name in PARTS:
         if name not in options.parts:

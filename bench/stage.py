@@ -55,29 +55,38 @@ class Stage:
         self.tandem = self.twin = self.api = None
         self.what = ""
         self.ef_search = EF_SEARCH["ai_kb_documents"][0]
+        self.recall_queries = RECALL_QUERIES
 
     # --- Data -----------------------------------------------------------------------------
 
     def fill(self):
         """Tandem's tables and the twin's, with the same rows; indexes are built after."""
-        self.start_tandem()
-        self.api = self.tandem.user("bench@bench.example")
-        self.what = corpus.load(self.postgres)
-        with self._without_index("ix_ai_kb_documents_embedding_hnsw"):
-            self.postgres.sql(self._passages())
-        with self._without_index("ix_ai_memories_embedding_hnsw"):
+        self.open()
+        with self.without_index("ix_ai_kb_documents_embedding_hnsw"):
+            self.postgres.sql(self.passages_of())
+        with self.without_index("ix_ai_memories_embedding_hnsw"):
             self.postgres.sql(self._memories())
-        self._index_words()
+        self.index_words()
         self.postgres.sql("VACUUM ANALYZE")
         # What filling wrote is on the disk before anything is measured: turns wait for the same disk.
         self.postgres.sql("CHECKPOINT")
         os.sync()
+        self.ask()
+        self.memories = int(self.postgres.sql("SELECT count(*) FROM ai_memories")[0][0])
+
+    def ask(self):
+        """Reads the questions, and how many passages there are."""
         self.queries = [json.loads(row[0]) for row in self.postgres.sql("SELECT embedding FROM bench.queries ORDER BY i")]
         self.questions = [row[0] for row in self.postgres.sql("SELECT content FROM bench.queries ORDER BY i")]
         self.passages = int(self.postgres.sql("SELECT count(*) FROM ai_kb_documents")[0][0])
-        self.memories = int(self.postgres.sql("SELECT count(*) FROM ai_memories")[0][0])
 
-    def _index_words(self):
+    def open(self):
+        """A user of Tandem, and the vectors at hand."""
+        self.start_tandem()
+        self.api = self.tandem.user("bench@bench.example")
+        self.what = corpus.load(self.postgres)
+
+    def index_words(self):
         """Rows that SQL wrote have no words yet: Tandem indexes them when it starts, and folds their counts."""
         self.start_tandem()
         began = time.monotonic()
@@ -89,16 +98,19 @@ class Stage:
         common.say(f"the words of the passages are indexed: {time.monotonic() - began:.0f} s")
 
     @contextlib.contextmanager
-    def _without_index(self, name):
+    def without_index(self, name, memory="512MB"):
+        """Builds the index after what is loaded within; answers a list that the seconds of the build are put into."""
         made = self.postgres.sql(f"SELECT pg_get_indexdef('{name}'::regclass)")[0][0]
         self.postgres.sql(f"DROP INDEX {name}")
-        yield
-        self.postgres.sql("SET maintenance_work_mem = '512MB'; " + made)
+        seconds = []
+        yield seconds
+        began = time.monotonic()
+        self.postgres.sql(f"SET maintenance_work_mem = '{memory}'; " + made)
+        seconds.append(time.monotonic() - began)
 
-    def _passages(self):
+    def passages_of(self, rows="FROM bench.passages"):
         owner = "(SELECT id FROM users WHERE email = 'bench@bench.example')"
         tenant = "(SELECT tenant_id FROM users WHERE email = 'bench@bench.example')"
-        rows = "FROM bench.passages"
         return f"""
             INSERT INTO ai_kb_sources (id, owner_id, tenant_id, external_id, scope, title, media_type, content, content_hash, status, documents)
             SELECT {uuid_sql("s")}, {owner}, {tenant}, 'piece-' || i, {LABEL}, '{TITLE}', 'text/plain', content,
@@ -133,7 +145,7 @@ class Stage:
                 SELECT json_agg(id ORDER BY distance), json_agg(distance ORDER BY distance) FROM (
                     SELECT id, embedding <=> q.embedding AS distance FROM {table} WHERE {condition}
                      ORDER BY embedding <=> q.embedding LIMIT {LIMIT}) AS nearest) AS n
-             WHERE q.i < {RECALL_QUERIES} ORDER BY q.i"""
+             WHERE q.i < {self.recall_queries} ORDER BY q.i"""
 
     def sharpen(self, table):
         """Restarts Tandem with the smallest ef_search at which recall over this table meets its bar."""

@@ -17,6 +17,8 @@ REACH = re.compile(r"set_config|^\s*SET LOCAL", re.IGNORECASE)
 # Workers, relay and schedules run as they do by default, and are no part of a request.
 BACKGROUND = re.compile(r"\b(outbox|jobs|message_events|idempotency_keys|settings)\b|'interrupted'", re.IGNORECASE)
 
+REPETITIONS = 4
+
 
 def of_entries(entries):
     """[(text, {number: value or None})] of a log's entries, in their order."""
@@ -45,15 +47,22 @@ def apart(text):
 
 
 def capture(postgres, requests):
-    """The statements of each request; a request is a function that sends one and waits."""
+    """The statements of each request; a request is a function that sends one and waits.
+
+    What runs beside it (schedules, the index over words) may stand between, so each is sent
+    a few times, and the shortest sequence is its own.
+    """
     requests[0]()
     postgres.log_statements(True)
     try:
         found = []
         for request in requests:
-            offset = postgres.log_size()
-            request()
-            found.append(of_entries(postgres.logged(offset, "tandem")))
+            sequences = []
+            for _ in range(REPETITIONS):
+                offset = postgres.log_size()
+                request()
+                sequences.append(of_entries(postgres.logged(offset, "tandem")))
+            found.append(min(sequences, key=len))
     finally:
         postgres.log_statements(False)
     return found

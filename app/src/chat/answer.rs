@@ -80,7 +80,11 @@ fn quoted(state: &AppState, question: &str, retrieved: &Retrieved) -> String {
     let passages: Vec<extractive::Passage<'_>> = retrieved
         .passages
         .iter()
-        .map(|passage| extractive::Passage { text: &passage.content, similarity: single(passage.similarity) })
+        .map(|passage| extractive::Passage {
+            text: &passage.content,
+            similarity: single(passage.similarity),
+            words: single(passage.words),
+        })
         .collect();
     let memories: Vec<Recollection<'_>> = retrieved
         .memories
@@ -94,8 +98,8 @@ fn quoted(state: &AppState, question: &str, retrieved: &Retrieved) -> String {
     extractive::answer(question, &passages, &memories, &figures, state.similarity_floor()).text
 }
 
-/// A cosine in single precision, as the floor is.
-#[expect(clippy::cast_possible_truncation, reason = "a cosine lies between -1 and 1")]
+/// In single precision, as the floor is.
+#[expect(clippy::cast_possible_truncation, reason = "lies between -1 and 1")]
 fn single(similarity: f64) -> f32 {
     similarity as f32
 }

@@ -40,7 +40,7 @@ impl Gone {
 pub(super) fn cite(text: &str, marker: Marker, sources: &Sources) -> Option<CitationView> {
     let statement = statement(text, marker.start);
     let (cited, quote) = match sources.get(marker.index)? {
-        Source::Passage(passage) => (of_passage(passage), quote(statement, &passage.content)),
+        Source::Passage(passage) => (of_passage(passage), quote(statement, &passage.whole())),
         Source::Figures(told) => (of_figures(told), pieces::quote(&told.pieces, statement)),
     };
     Some(CitationView {

@@ -161,6 +161,13 @@ fn fit(counter: Counter, retrieved: &mut Retrieved, budget: &mut Budget<'_>) {
     });
     let fitting = fitting.count();
     retrieved.passages.truncate(fitting);
+    for passage in &mut retrieved.passages {
+        // What stands beside them takes what the passages themselves leave.
+        match left.checked_sub(tokens(&passage.before) + tokens(&passage.after)) {
+            Some(rest) => left = rest,
+            None => (passage.before, passage.after) = Default::default(),
+        }
+    }
     budget.spend(allowed - left);
 }
 
@@ -204,7 +211,7 @@ pub(super) fn data_block(retrieved: &Retrieved, persona: Option<&persona::Model>
                 position + 1,
                 passage.source_id,
                 attribute(&passage.title),
-                inert(&passage.content)
+                inert(&passage.whole())
             );
         }
         block.push_str("</documents>\n");

@@ -193,7 +193,12 @@ async fn knowledge(
     limit: u64,
 ) -> Result<Vec<Passage>> {
     match words {
-        Some(words) => crate::knowledge::retrieve(state, audience, question, words?, limit).await,
+        Some(words) => {
+            let mut passages = crate::knowledge::retrieve(state, audience, question, words?, limit).await?;
+            let expanded = usize::try_from(state.settings.chat.expanded_passages).unwrap_or(usize::MAX);
+            crate::knowledge::expand(state, audience, &mut passages, expanded).await?;
+            Ok(passages)
+        }
         None => Ok(Vec::new()),
     }
 }

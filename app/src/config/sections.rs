@@ -224,6 +224,8 @@ pub struct Chat {
     pub retrieval_deadline_ms: u64,
     /// Passages in the prompt.
     pub retrieved_passages: u64,
+    /// Of those, the best that bring the text beside them along.
+    pub expanded_passages: u64,
     /// Memories in the prompt.
     pub retrieved_memories: u64,
     /// Budget of a prompt, tool results aside; 0 is no budget.

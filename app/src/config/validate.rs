@@ -19,7 +19,7 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 
 fn ranges(settings: &Settings) -> Result<()> {
     let Settings { database, auth, models, knowledge, chat, jobs, http, memory, spaces, .. } = settings;
-    let checks: [(&str, u64, u64, u64); 35] = [
+    let checks: [(&str, u64, u64, u64); 36] = [
         ("database.core_pool_max", u64::from(database.core_pool_max), 1, 1000),
         ("database.ai_pool_max", u64::from(database.ai_pool_max), 1, 1000),
         ("database.ai_wait_ms", database.ai_wait_ms, 100, 60_000),
@@ -43,6 +43,7 @@ fn ranges(settings: &Settings) -> Result<()> {
         ("memory.hnsw_ef_construction", u64::from(memory.hnsw_ef_construction), 4, 1000),
         ("memory.hnsw_ef_search", u64::from(memory.hnsw_ef_search), 1, 1000),
         ("chat.retrieved_passages", chat.retrieved_passages, 0, 50),
+        ("chat.expanded_passages", chat.expanded_passages, 0, 50),
         ("chat.retrieved_memories", chat.retrieved_memories, 0, 50),
         ("chat.prompt_tokens", chat.prompt_tokens as u64, 0, 10_000_000),
         ("chat.memory_percent", chat.memory_percent as u64, 0, 100),

@@ -29,7 +29,8 @@ pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
 pub use ingest::text_of;
 pub use query_vector::SpaceInfo;
 pub use search::{
-    ByWords, GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, look_up, retrieve, search,
+    ByWords, GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, expand, look_up, retrieve,
+    search,
 };
 pub use source::{FileContent, Offer, SourceInput, SourceRequest};
 pub use sweep::requeue_lost;

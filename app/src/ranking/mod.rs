@@ -2,8 +2,10 @@
 //!
 //! [`words`] takes a text apart the same way whether it is stored or asked
 //! for, [`keys`] makes numbers of words that only readers of the text can make,
-//! [`bm25`] scores, and [`fusion`] brings meaning and words together.
+//! [`bm25`] scores, and [`fusion`] brings meaning and words together. [`alike`] tells texts
+//! that repeat each other.
 
+pub mod alike;
 pub mod bm25;
 pub mod fusion;
 pub mod keys;

@@ -45,6 +45,19 @@ pub fn of_text(text: &str) -> Vec<String> {
     words
 }
 
+/// The words of a sentence, taken for English: too short to tell by itself.
+pub fn of_sentence(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for_each(&normalized(text), |word, is_plain| {
+        if is_plain {
+            words.push(word.to_owned());
+        } else if !is_stop_word(word) {
+            words.push(stem(word));
+        }
+    });
+    words
+}
+
 /// The different words of a question, in the order in which they first come.
 pub fn of_question(text: &str) -> Vec<Asked> {
     let mut collected = Collected::default();

@@ -31,11 +31,17 @@ pub(super) async fn enter(
     next: Next,
 ) -> Response {
     let is_openais = openai::is_ours(request.uri().path());
-    let response = admit(&edge, route.as_ref(), request, next).await.unwrap_or_else(IntoResponse::into_response);
+    let response =
+        admit(&edge, route.as_ref(), request, next).await.unwrap_or_else(IntoResponse::into_response);
     if is_openais { openai::in_its_shape(response).await } else { response }
 }
 
-async fn admit(edge: &Edge, route: Option<&MatchedPath>, mut request: Request, next: Next) -> Result<Response> {
+async fn admit(
+    edge: &Edge,
+    route: Option<&MatchedPath>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response> {
     client::identify(&edge.proxies, &mut request);
     auth::require_user(&edge.gate, route, &mut request).await?;
     idempotency::keep(&edge.keeper, route, request, next).await

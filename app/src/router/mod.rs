@@ -27,17 +27,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use self::edge::{Edge, enter};
 use crate::auth::Gate;
 use crate::error::Error;
-use self::edge::{Edge, enter};
 use crate::idempotency::{Keeper, Kind, Rule};
 use crate::server::{health, identified, metrics};
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
-use crate::{
-    admin, auth, chat, conversation, feedback, knowledge, mcp, memory, openai, persona, usage,
-    web,
-};
+use crate::{admin, auth, chat, conversation, feedback, knowledge, mcp, memory, openai, persona, usage, web};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";

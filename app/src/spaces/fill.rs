@@ -11,7 +11,7 @@ use crate::state::AppState;
 use crate::usage;
 
 /// Rows embedded and written at once; a process that dies loses no more.
-const BATCH: usize = 128;
+const BATCH: usize = 100;
 
 /// What the model reads of a row.
 pub(super) fn text_of(state: &AppState, embedder: &dyn Embedder, table: &str, row: &Row) -> String {

@@ -21,6 +21,9 @@ pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; chars
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
 
+/// Upper bounds of the buckets of cosine similarities.
+const SIMILARITIES: [f64; 12] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0];
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     route: String,
@@ -43,6 +46,12 @@ struct Outcome {
 struct Searched {
     corpus: &'static str,
     mode: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Nearest {
+    corpus: &'static str,
+    model: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,6 +92,7 @@ pub struct Metrics {
     first_token_seconds: Histogram,
     turn_seconds: Histograms<Outcome>,
     search_seconds: Histograms<Searched>,
+    search_nearest: Histograms<Nearest>,
     embedded_tokens: Family<Embedded, Counter>,
     connections: Family<Connections, Gauge>,
     queued: Family<Queued, Gauge>,
@@ -108,6 +118,7 @@ impl Metrics {
             first_token_seconds: latencies(),
             turn_seconds: Family::new_with_constructor(latencies),
             search_seconds: Family::new_with_constructor(latencies),
+            search_nearest: Family::new_with_constructor(|| Histogram::new(SIMILARITIES)),
             embedded_tokens: Family::default(),
             connections: Family::default(),
             queued: Family::default(),
@@ -132,6 +143,8 @@ impl Metrics {
         registry.register_with_unit("turn_duration", help, Unit::Seconds, m.turn_seconds);
         let help = "From the question to what was found, with the embedding of its words";
         registry.register_with_unit("search_duration", help, Unit::Seconds, m.search_seconds);
+        let help = "Cosine similarity of the nearest that a search found: what a model's threshold is to be chosen by";
+        registry.register("search_nearest_similarity", help, m.search_nearest);
         registry.register("embedding_tokens", "Tokens that embedding models read", m.embedded_tokens);
         registry.register("db_connections", "Connections of this process", m.connections);
         registry.register("queue_length", "Rows of the queues, all replicas", m.queued);
@@ -187,6 +200,12 @@ impl Metrics {
     /// A search of a corpus (`knowledge`, `memories`) was answered.
     pub fn searched(&self, corpus: &'static str, mode: &'static str, after: Duration) {
         self.search_seconds.get_or_create(&Searched { corpus, mode }).observe(after.as_secs_f64());
+    }
+
+    /// A search found something at all; the nearest by this model was so similar.
+    pub fn nearest(&self, corpus: &'static str, model: &str, similarity: f64) {
+        let nearest = Nearest { corpus, model: model.to_owned() };
+        self.search_nearest.get_or_create(&nearest).observe(similarity);
     }
 
     /// An embedding model read tokens of a kind of text (`query`, `passage`).

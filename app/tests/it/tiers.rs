@@ -24,6 +24,7 @@ const PEERS: &[(&str, &str)] = &[
     ("telemetry", "error"),
     ("db", "llm"),
     ("db", "ranking"),
+    ("llm", "ranking"),
     ("jobs", "db"),
     ("conversation", "auth"),
     ("conversation", "idempotency"),

@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub use by_words::ByWords;
 pub use request::{GroupBy, SearchMode, SearchRequest};
 pub use result::{Hit, Passage, SearchResult};
-pub use retrieve::{look_up, retrieve};
+pub use retrieve::{expand, look_up, retrieve};
 
 use self::by_words::Wanted;
 use self::rank::{Ranked, Ranking, rank};
@@ -62,6 +62,9 @@ pub async fn search(state: &AppState, audience: &Audience, request: SearchReques
         }
     };
     state.metrics.searched("knowledge", asked.mode(), began.elapsed());
+    if let Some(similarity) = result.hits.iter().filter_map(|hit| hit.similarity).reduce(f64::max) {
+        state.metrics.nearest("knowledge", &result.space.model, similarity);
+    }
     Ok(result)
 }
 
@@ -255,9 +258,8 @@ impl Search<'_> {
     }
 
     async fn rows(&self, ai: &AiTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Row>> {
-        let filter = Condition::all()
-            .add(self.request.condition(self.audience))
-            .add(vector::among(ids.to_vec()));
+        let filter =
+            Condition::all().add(self.request.condition(self.audience)).add(vector::among(ids.to_vec()));
         let rows: Vec<Row> = vector::rows(ai, &self.nearest(Vec::new()), filter).await?;
         Ok(rows.into_iter().map(|row| (row.id.0, row)).collect())
     }

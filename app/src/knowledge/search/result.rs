@@ -1,5 +1,7 @@
 //! What a search finds.
 
+use std::borrow::Cow;
+
 use entity::ids::{DocumentId, SourceId};
 use serde::Serialize;
 use serde_json::Value;
@@ -72,6 +74,23 @@ pub struct Passage {
     pub page: Option<i32>,
     /// Cosine similarity to the question, -1 to 1.
     pub similarity: f64,
+    /// BM25 of the question's words, as a part of what the question could reach.
+    pub words: f64,
+    /// What stands before it in its section.
+    pub before: String,
+    /// What stands after it there.
+    pub after: String,
+}
+
+impl Passage {
+    /// The passage and what stands beside it.
+    pub fn whole(&self) -> Cow<'_, str> {
+        if self.before.is_empty() && self.after.is_empty() {
+            return Cow::Borrowed(&self.content);
+        }
+        let parts = [self.before.as_str(), &self.content, &self.after];
+        Cow::Owned(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"))
+    }
 }
 
 /// How a search was done.
@@ -170,6 +189,9 @@ impl From<Hit> for Passage {
             content: hit.content,
             page: hit.page,
             similarity: hit.similarity.unwrap_or(0.0),
+            words: 0.0,
+            before: String::new(),
+            after: String::new(),
         }
     }
 }

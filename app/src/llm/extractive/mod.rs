@@ -3,13 +3,12 @@
 //! Pure functions. The same question and passages give the same answer.
 
 mod sentences;
-mod terms;
 
 use std::collections::{BTreeSet, HashMap};
 
 pub use sentences::sentences;
 
-use terms::terms;
+use crate::ranking::words;
 
 /// Characters of an answer; a first sentence that is longer is cut.
 const ANSWER_CHARACTERS: usize = 900;
@@ -31,6 +30,10 @@ const DEFINING: [&str; 10] =
 /// The subject of a defining sentence is not longer than this, in words.
 const SUBJECT_WORDS_MAX: usize = 8;
 
+/// A passage with this part of the question's words, by their weight, speaks of it however
+/// dissimilar it is: names and codes have no meaning that a model could know.
+const WORDS_FLOOR: f32 = 0.4;
+
 /// Words of a question about the user's own things.
 const OWN: [&str; 8] = ["my", "mine", "our", "ours", "i", "we", "me", "us"];
 
@@ -44,6 +47,8 @@ pub struct Passage<'a> {
     pub text: &'a str,
     /// Its cosine similarity to the question.
     pub similarity: f32,
+    /// How much of the question's words it has, by their weight: 0 to 1.
+    pub words: f32,
 }
 
 /// A recalled memory.
@@ -74,7 +79,7 @@ pub struct Answer {
 }
 
 /// Quotes what answers the question best. What is less similar than `floor`
-/// does not speak of the question and is no evidence. `figures` are quoted where
+/// does not speak of the question and is no evidence, unless it has enough of its words. `figures` are quoted where
 /// the question is about what the user owns.
 pub fn answer(
     question: &str,
@@ -198,7 +203,8 @@ fn quote(question: &str, passages: &[Passage<'_>], floor: f32, room: usize) -> V
 fn candidates(question: &BTreeSet<String>, passages: &[Passage<'_>], floor: f32) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let mut places = Vec::new();
-    for (index, passage) in passages.iter().enumerate().filter(|(_, passage)| passage.similarity >= floor) {
+    let speaks = |passage: &Passage<'_>| passage.similarity >= floor || passage.words >= WORDS_FLOOR;
+    for (index, passage) in passages.iter().enumerate().filter(|(_, passage)| speaks(passage)) {
         for (place, sentence) in sentences(passage.text).into_iter().enumerate() {
             let text = tidy(sentence);
             if !text.is_empty() {
@@ -242,6 +248,11 @@ fn weights<'a>(question: &'a BTreeSet<String>, candidates: &[Candidate]) -> Hash
         (term.as_str(), (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln())
     };
     question.iter().map(weight).collect()
+}
+
+/// The distinct terms of a text. Ordered, so that nothing depends on hashing.
+fn terms(text: &str) -> BTreeSet<String> {
+    words::of_sentence(text).into_iter().collect()
 }
 
 /// The part of their terms that two sentences share (Dice).

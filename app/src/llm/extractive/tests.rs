@@ -1,7 +1,15 @@
 use super::*;
 
 fn passage(text: &str, similarity: f32) -> Passage<'_> {
-    Passage { text, similarity }
+    Passage { text, similarity, words: 0.0 }
+}
+
+#[test]
+fn a_passage_with_the_questions_words_is_evidence_however_dissimilar() {
+    let named = |words| Passage { text: "ZX-81 is sold in April.", similarity: 0.05, words };
+    let told = |words| answer("When is ZX-81 sold?", &[named(words)], &[], &[], 0.3);
+    assert_eq!(told(0.5).text, "From your documents: ZX-81 is sold in April. [1]");
+    assert!(!told(0.2).grounded);
 }
 
 #[test]
@@ -133,8 +141,9 @@ fn an_answer_sentence_finds_its_source() {
 #[test]
 fn a_definition_is_quoted_before_other_sentences_on_the_same_thing() {
     let passages = [
-        Passage { text: "The maximum drawdown does not change with the currency unit.", similarity: 0.7 },
+        passage("The maximum drawdown does not change with the currency unit.", 0.7),
         Passage {
+            words: 0.0,
             text: "Prices fall. The maximum drawdown is the largest fall from a peak to a later low.",
             similarity: 0.55,
         },

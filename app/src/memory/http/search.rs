@@ -108,6 +108,9 @@ pub async fn search(
         }
     };
     state.metrics.searched("memories", "dense", began.elapsed());
+    if let Some(nearest) = found.neighbours.first() {
+        state.metrics.nearest("memories", &active.space.embedder.space().model, nearest.similarity());
+    }
     Ok(Json(MemoryHits {
         hits: found.neighbours.into_iter().map(MemoryHit::from).collect(),
         under_filled: found.under_filled,

@@ -59,6 +59,7 @@ async fn metrics_count_requests_turns_pools_and_jobs_without_raw_paths() {
     user.request(Method::from_bytes(b"STRANGE").unwrap(), "/auth/me", None, &[]).await.expect(405);
     user.post("/knowledge/sources", json!({ "title": "One", "text": "Waits." })).await.expect(202);
     user.post("/knowledge/search", json!({ "query": "waits" })).await.expect(200);
+    user.post("/memories", json!({ "content": "Waits for spring." })).await.expect(201);
     user.post("/memories/search", json!({ "query": "waits" })).await.expect(200);
     let events = "INSERT INTO outbox (id, aggregate_type, aggregate_id, kind, dead_at)
                   SELECT gen_random_uuid(), 'source', gen_random_uuid(), 'source.deleted', CASE WHEN n = 1 THEN now() END
@@ -72,6 +73,7 @@ async fn metrics_count_requests_turns_pools_and_jobs_without_raw_paths() {
     for line in [
         "tandem_search_duration_seconds_count{corpus=\"knowledge\",mode=\"hybrid\"} 1",
         "tandem_search_duration_seconds_count{corpus=\"memories\",mode=\"dense\"} 1",
+        "tandem_search_nearest_similarity_count{corpus=\"memories\",model=\"pocket\"} 1",
         "tandem_http_requests_total{route=\"/api/v1/chat/conversations/{id}/send\",method=\"POST\",status=\"200\"} 2",
         "tandem_http_requests_total{route=\"unmatched\",method=\"GET\",status=\"404\"} 1",
         "tandem_http_requests_total{route=\"/api/v1/auth/me\",method=\"other\",status=\"405\"} 1",

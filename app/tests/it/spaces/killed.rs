@@ -58,6 +58,7 @@ async fn a_change_that_is_killed_twice_goes_on_where_it_was() {
     command.wait().unwrap();
     let after_first = filled(&app).await;
     assert!(after_first < SOURCES.try_into().unwrap(), "it was done already");
+    assert_eq!(after_first % 100, 0, "a hundred rows at a time, all of them or none");
     let victim = user.post("/knowledge/search", json!({"query": text(1), "limit": 1})).await.expect(200);
     let victim = victim["hits"][0]["source_id"].as_str().unwrap().to_owned();
     user.delete(&format!("/knowledge/sources/{victim}")).await.expect(204);

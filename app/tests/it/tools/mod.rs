@@ -3,6 +3,7 @@
 mod approval;
 mod budget;
 mod cited;
+mod documents;
 mod external;
 mod injection;
 mod memories;
