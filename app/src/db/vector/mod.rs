@@ -7,8 +7,10 @@
 //! asked for again exactly. `under_filled` therefore means: there are no more.
 //! That many rows pass is remembered for a moment ([`LargeFilters`]).
 
+mod compressed;
 mod page;
 
+pub(super) use compressed::rows_for;
 pub use page::{Near, distances, every, page};
 
 use pgvector::Vector;
@@ -43,6 +45,8 @@ pub struct Nearest<'a> {
     pub exact_below: u32,
     /// What is known about filters.
     pub large: &'a LargeFilters,
+    /// Whether the index orders by compressed vectors, so that more is read than is wanted.
+    pub is_compressed: bool,
 }
 
 /// A row with its cosine distance.
@@ -76,7 +80,8 @@ const DISTANCE: &str = "distance";
 pub async fn nearest<R: FromQueryResult>(ai: &impl AiConn, search: &Nearest<'_>) -> Result<Found<R>> {
     let wanted = usize::try_from(search.limit).unwrap_or(usize::MAX);
     if !is_small(ai, search).await? {
-        let found = run::<R>(ai, &walked(search)).await?;
+        let select = if search.is_compressed { compressed::nearest(search) } else { walked(search) };
+        let found = run::<R>(ai, &select).await?;
         if found.len() >= wanted {
             return Ok(Found { neighbours: found, under_filled: false });
         }
