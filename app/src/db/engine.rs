@@ -12,8 +12,8 @@ use sea_orm::sqlx::postgres::PgConnection;
 use sea_orm::sqlx::{Connection, Error as Driver, Executor, query_as};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use super::handle::AiDb;
 use super::facts;
+use super::handle::AiDb;
 use super::preflight::{self, Refusal};
 use super::space::VECTOR_COLUMNS;
 use crate::config::{Settings, VectorEngine};
@@ -91,12 +91,16 @@ pub(super) fn refusal(database: &str, found: &Extension) -> Option<Refusal> {
     match (&found.installed, &found.available) {
         (Some(installed), _) if is_new_enough(installed) => None,
         (Some(installed), _) if newer => Some((
-            format!("pgvectorscale {installed} is installed in database \"{database}\", VECTOR_ENGINE=diskann needs at least 0.9"),
+            format!(
+                "pgvectorscale {installed} is installed in database \"{database}\", VECTOR_ENGINE=diskann needs at least 0.9"
+            ),
             format!("run there: ALTER EXTENSION {VECTORSCALE} UPDATE; {OTHERWISE}"),
         )),
         (None, Some(_)) if newer => None,
         (None, None) => Some((
-            format!("VECTOR_ENGINE is diskann, and the server of database \"{database}\" does not offer pgvectorscale (the extension {VECTORSCALE})"),
+            format!(
+                "VECTOR_ENGINE is diskann, and the server of database \"{database}\" does not offer pgvectorscale (the extension {VECTORSCALE})"
+            ),
             format!("install pgvectorscale 0.9 or newer on that server, {OTHERWISE}"),
         )),
         (installed, available) => Some((
@@ -113,7 +117,9 @@ pub(super) fn refusal(database: &str, found: &Extension) -> Option<Refusal> {
 pub(super) async fn require(connection: &mut PgConnection, settings: &Settings) -> Result<()> {
     let Some((database, false)) = wanted(connection, settings).await? else { return Ok(()) };
     Err(Error::startup(
-        format!("VECTOR_ENGINE is diskann, and the extension {VECTORSCALE} is not installed in database \"{database}\""),
+        format!(
+            "VECTOR_ENGINE is diskann, and the extension {VECTORSCALE} is not installed in database \"{database}\""
+        ),
         "run `tandem migrate ai`, or start without --no-migrate",
     ))
 }

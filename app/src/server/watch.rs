@@ -44,7 +44,10 @@ pub(super) async fn engine(state: AppState, may_build: bool) {
                 Some(Ok(is_changed)) => {
                     is_due = false;
                     if is_changed {
-                        tracing::info!(engine = state.settings.engines.vector.method(), "searches use another engine");
+                        tracing::info!(
+                            engine = state.settings.engines.vector.method(),
+                            "searches use another engine"
+                        );
                     }
                 }
                 Some(Err(error)) => {

@@ -87,7 +87,11 @@ fn one(
     let (m, ef) = (found.m.unwrap_or(DEFAULT_M), found.ef_construction.unwrap_or(DEFAULT_EF_CONSTRUCTION));
     let seen = seen(&found, m, ef);
     if !found.is_searchable() {
-        report.fail(check, format!("{index} is {seen}; {} over cosine distance is needed", engine.method()), again);
+        report.fail(
+            check,
+            format!("{index} is {seen}; {} over cosine distance is needed", engine.method()),
+            again,
+        );
     } else if !is_valid {
         report.fail(check, format!("{index} is not valid: its build was cut off"), again);
     } else if found.method != engine.method() {

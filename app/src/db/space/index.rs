@@ -4,9 +4,7 @@
 //! the server's own values are made for neither; a host with little shared
 //! memory gets a second try without workers.
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement};
 
 use super::change::exclusive;
 use super::column::{self, Place, TABLES};

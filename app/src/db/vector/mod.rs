@@ -80,8 +80,7 @@ const DISTANCE: &str = "distance";
 pub async fn nearest<R: FromQueryResult>(ai: &impl AiConn, search: &Nearest<'_>) -> Result<Found<R>> {
     let wanted = usize::try_from(search.limit).unwrap_or(usize::MAX);
     if !is_small(ai, search).await? {
-        let select = if search.is_compressed { compressed::nearest(search) } else { walked(search) };
-        let found = run::<R>(ai, &select).await?;
+        let found = run::<R>(ai, &by_index(search)).await?;
         if found.len() >= wanted {
             return Ok(Found { neighbours: found, under_filled: false });
         }
@@ -93,7 +92,8 @@ pub async fn nearest<R: FromQueryResult>(ai: &impl AiConn, search: &Nearest<'_>)
 
 /// How Postgres would walk through the index, in its own words.
 pub async fn explain(ai: &impl AiConn, search: &Nearest<'_>) -> Result<String> {
-    let mut statement = StatementBuilder::build(&walked(search), &DbBackend::Postgres);
+    let select = by_index(search);
+    let mut statement = StatementBuilder::build(&select, &DbBackend::Postgres);
     statement.sql.insert_str(0, "EXPLAIN ");
     let lines: Vec<String> = ai
         .query_all_raw(statement)
@@ -165,6 +165,10 @@ pub async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
         search.large.remember(name);
     }
     Ok(is_small)
+}
+
+fn by_index(search: &Nearest<'_>) -> SelectStatement {
+    if search.is_compressed { compressed::nearest(search) } else { walked(search) }
 }
 
 /// In the index's order; the alias is what lets Postgres use it.
