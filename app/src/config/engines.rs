@@ -33,6 +33,6 @@ impl VectorEngine {
 }
 
 /// Key, value and allowed range of every number.
-pub(super) fn ranges(engines: &Engines) -> [(&'static str, u64, u64, u64); 1] {
+pub(super) fn ranges(engines: Engines) -> [(&'static str, u64, u64, u64); 1] {
     [("engines.diskann_search_list", u64::from(engines.diskann_search_list), 1, 10_000)]
 }

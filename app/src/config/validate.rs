@@ -63,7 +63,7 @@ fn ranges(settings: &Settings) -> Result<()> {
         .chain(market::ranges(&settings.market))
         .chain(portfolio::ranges(&settings.portfolio))
         .chain(rerank::ranges(&settings.rerank))
-        .chain(engines::ranges(&settings.engines));
+        .chain(engines::ranges(settings.engines));
     let weights = [
         ("knowledge.words_weight", knowledge.words_weight, 10.0),
         ("knowledge.labels_weight", knowledge.labels_weight, 10.0),
