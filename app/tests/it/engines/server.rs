@@ -10,7 +10,7 @@ use crate::support::postgres::{execute, texts};
 async fn until(app: &TestApp, wanted: &[String]) {
     let begun = Instant::now();
     while methods(app).await != wanted {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", methods(app).await);
+        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", methods(app).await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
