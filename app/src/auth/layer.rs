@@ -1,10 +1,8 @@
-//! Deny by default: the layer in front of every route.
+//! Deny by default: the gate in front of every route.
 
 use axum::RequestExt;
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::extract::{MatchedPath, RawPathParams, Request};
 use axum::http::{HeaderMap, Method, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -33,20 +31,15 @@ pub struct Gate {
 /// The user is read on every request, so that disabling an account, a new role
 /// or a deletion bites on the next one. A path without a route is 404 for
 /// everybody: that says no more than the published document does.
-pub async fn require_user(
-    State(gate): State<Gate>,
-    route: Option<MatchedPath>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response> {
+pub async fn require_user(gate: &Gate, route: Option<&MatchedPath>, request: &mut Request) -> Result<()> {
     let route = route.ok_or(Error::NotFound("route"))?;
     if gate.public.contains(&route.as_str()) {
-        return Ok(next.run(request).await);
+        return Ok(());
     }
     if gate.ticketed.contains(&route.as_str())
-        && let Some(ticket) = ticket(&request)
+        && let Some(ticket) = ticket(request)
     {
-        let message = message_of(&mut request).await?;
+        let message = message_of(request).await?;
         let user = gate.state.core.promptly(tickets::redeem(&gate.state.core, &ticket, message)).await?;
         request.extensions_mut().insert(user);
     } else {
@@ -62,7 +55,7 @@ pub async fn require_user(
         request.extensions_mut().insert(user);
         request.extensions_mut().insert(grants);
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 async fn authenticate(state: &AppState, token: &str) -> Result<CurrentUser> {

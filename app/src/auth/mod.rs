@@ -2,7 +2,7 @@
 //!
 //! A log-in gives a short-lived access token (a JWT, checked without a session
 //! store) and a refresh token (a random secret, kept as a hash); programs use
-//! API keys with scopes. The layer [`require_user`] stands in front of every
+//! API keys with scopes. [`require_user`] stands in front of every
 //! route; a handler that has a [`CurrentUser`] or an [`AdminUser`] has proof.
 //! Accounts come from the setup (the first administrator), registration,
 //! invitations and the command line.

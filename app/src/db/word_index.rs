@@ -9,9 +9,9 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::extension::postgres::PgBinOper;
+use sea_orm::sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 use uuid::Uuid;
 
 use super::copy_text::Row;
@@ -61,7 +61,7 @@ pub struct Count {
 }
 
 /// A text's words.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub struct Words {
     /// The text.
     pub id: Uuid,
@@ -126,16 +126,21 @@ impl WordIndex {
             .collect()
     }
 
-    /// At most `limit` texts that pass the filter and have one of the keys.
+    /// At most `limit` texts that have one of the keys; with a filter, those that pass it.
+    /// Without one nothing but the keys says whose texts these are (they are made of the
+    /// audience too), and a text's own row is not looked at.
     pub async fn having_any(
         &self,
         ai: &impl AiConn,
         keys: Vec<i64>,
-        filter: Condition,
+        filter: Option<Condition>,
         limit: u64,
     ) -> Result<Vec<Words>> {
         let has_any = self.column("keys").binary(PgBinOper::Overlap, Expr::val(keys));
-        let mut select = self.joined(filter);
+        let mut select = match filter {
+            Some(filter) => self.joined(filter),
+            None => self.selected(self.column(self.text_id)).from(self.words).to_owned(),
+        };
         select.and_where(has_any).limit(limit);
         self.read(ai, &select).await
     }
@@ -143,7 +148,7 @@ impl WordIndex {
     /// At most `limit` texts that pass the filter, with or without words.
     pub async fn all(&self, ai: &impl AiConn, filter: Condition, limit: u64) -> Result<Vec<Words>> {
         let select = self
-            .selection()
+            .selected(self.text())
             .from(self.texts)
             .left_join(self.words, self.text().equals((Alias::new(self.words), Alias::new(self.text_id))))
             .cond_where(filter)
@@ -155,22 +160,21 @@ impl WordIndex {
     /// The words of these texts, of those that pass the filter.
     pub async fn of(&self, ai: &impl AiConn, ids: Vec<Uuid>, filter: Condition) -> Result<Vec<Words>> {
         let mut select = self.joined(filter);
-        select.and_where(self.column(self.text_id).is_in(ids));
+        select.and_where(self.column(self.text_id).eq(PgFunc::any(ids)));
         self.read(ai, &select).await
     }
 
     fn joined(&self, filter: Condition) -> SelectStatement {
-        self.selection()
+        self.selected(self.column(self.text_id))
             .from(self.words)
             .inner_join(self.texts, self.text().equals((Alias::new(self.words), Alias::new(self.text_id))))
             .cond_where(filter)
             .to_owned()
     }
 
-    fn selection(&self) -> SelectStatement {
-        let mut select = Query::select();
-        select.expr_as(self.text(), "id").expr(self.column("sequence")).expr(self.column("labels"));
-        select
+    /// The columns of [`Words`], in their order.
+    fn selected(&self, id: Expr) -> SelectStatement {
+        Query::select().expr(id).expr(self.column("sequence")).expr(self.column("labels")).to_owned()
     }
 
     fn text(&self) -> Expr {
@@ -183,7 +187,11 @@ impl WordIndex {
 
     async fn read(&self, ai: &impl AiConn, select: &SelectStatement) -> Result<Vec<Words>> {
         let rows = ai.query_all(select).await?;
-        Ok(rows.iter().map(|row| Words::from_query_result(row, "")).collect::<Result<_, _>>()?)
+        let words = |row: &QueryResult| {
+            let (id, sequence, labels) = row.try_get_many_by_index()?;
+            Ok(Words { id, sequence, labels })
+        };
+        rows.iter().map(words).collect()
     }
 
     /// Texts whose words are missing or made by other rules, and removes the latter.

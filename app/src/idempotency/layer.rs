@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 
 use axum::body::{Body, HttpBody, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -59,13 +59,12 @@ pub struct Keeper {
 /// Answers a request that was made before with the answer that was given
 /// before. Stands behind the gate: keys are the user's own.
 pub async fn keep(
-    State(keeper): State<Keeper>,
-    route: Option<MatchedPath>,
+    keeper: &Keeper,
+    route: Option<&MatchedPath>,
     request: Request,
     next: Next,
 ) -> Result<Response> {
     let kind = route
-        .as_ref()
         .filter(|_| request.method() == Method::POST)
         .and_then(|route| keeper.rules.iter().find(|rule| rule.path == route.as_str()))
         .map(|rule| rule.kind);
@@ -96,7 +95,7 @@ pub async fn keep(
         Claim::Held(lease) => {
             let attempt = Attempt { id: lease.resource_id, is_first: lease.is_first, is_held: true };
             request.extensions_mut().insert(attempt);
-            run(keeper.state, kind, lease, request, next).await
+            run(keeper.state.clone(), kind, lease, request, next).await
         }
         Claim::Known(known) if known.request_hash != identity.hash => {
             Err(Error::field("Idempotency-Key", "was used with another body; use a new key"))

@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: a request that is sent again does nothing again.
 //!
-//! The layer [`keep`] stands behind the gate, in front of the routes that
+//! [`keep`] stands behind the gate, in front of the routes that
 //! create. Under a key the id of what will be made is decided first and stored
 //! with a lease; the handler takes it ([`Attempt`]) as the primary
 //! key of its row. A crash between the deed and the stored answer therefore

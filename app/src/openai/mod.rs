@@ -16,7 +16,7 @@ mod shape;
 mod sse;
 mod tools;
 
-pub use shape::in_its_shape;
+pub use shape::{in_its_shape, is_ours};
 
 use crate::error::Error;
 

@@ -1,9 +1,7 @@
 //! Errors as OpenAI writes them.
 
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
 use axum::http::{StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -14,11 +12,14 @@ use crate::web::problem::MEDIA_TYPE;
 const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 
 /// Gives the errors of this face the shape its clients read; other answers pass.
-pub async fn in_its_shape(request: Request, next: Next) -> Response {
-    let is_ours = request.uri().path().strip_prefix(BASE).is_some_and(|rest| rest.starts_with('/'));
-    let response = next.run(request).await;
+pub async fn in_its_shape(response: Response) -> Response {
     let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|given| given == MEDIA_TYPE);
-    if is_ours && is_problem { reshaped(response).await } else { response }
+    if is_problem { reshaped(response).await } else { response }
+}
+
+/// Whether a path belongs to the face.
+pub fn is_ours(path: &str) -> bool {
+    path.strip_prefix(BASE).is_some_and(|rest| rest.starts_with('/'))
 }
 
 async fn reshaped(response: Response) -> Response {

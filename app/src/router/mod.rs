@@ -6,6 +6,7 @@
 
 mod batch;
 mod cors;
+mod edge;
 mod imports;
 mod market;
 mod portfolios;
@@ -15,8 +16,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
+use tower::ServiceBuilder;
 use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
@@ -26,15 +28,14 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::auth::Gate;
-use crate::config::Network;
 use crate::error::Error;
+use self::edge::{Edge, enter};
 use crate::idempotency::{Keeper, Kind, Rule};
 use crate::server::{health, identified, metrics};
 use crate::state::AppState;
-use crate::web::client;
 use crate::web::extract::BodyLimit;
 use crate::{
-    admin, auth, chat, conversation, feedback, idempotency, knowledge, mcp, memory, openai, persona, usage,
+    admin, auth, chat, conversation, feedback, knowledge, mcp, memory, openai, persona, usage,
     web,
 };
 
@@ -261,23 +262,23 @@ pub fn build(state: AppState) -> Router {
     let (routes, document) = documented();
     let limit = state.settings.http.json_limit_bytes;
     let gate = Gate { state: state.clone(), public: PUBLIC, ticketed: TICKETED, base: BASE };
-    let proxies: Arc<[Network]> = state.settings.http.trusted_proxies.clone().into();
+    let proxies = state.settings.http.trusted_proxies.clone();
     let keeper = Keeper { state: state.clone(), rules: IDEMPOTENT };
+    // One stack, outermost first: each `layer` of a router is a service to copy with every request.
+    let stack = ServiceBuilder::new()
+        .layer(from_fn_with_state(state.metrics.clone(), identified::identified))
+        .layer(web::panic::layer(state.metrics.clone()))
+        .layer(cors::layer(&state))
+        .layer(axum::Extension(BodyLimit(limit)))
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(from_fn_with_state(Arc::new(Edge { proxies, gate, keeper }), enter));
     routes
         .merge(documentation(document))
         .route("/api/health", axum::routing::get(health::health))
         .route("/api/v1/health", axum::routing::get(health::health))
         .route("/setup", axum::routing::post(auth::http::setup::set_up))
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(keeper, idempotency::keep))
-        .layer(from_fn_with_state(gate, auth::require_user))
-        .layer(DefaultBodyLimit::max(limit))
-        .layer(axum::Extension(BodyLimit(limit)))
-        .layer(from_fn_with_state(proxies, client::identify))
-        .layer(from_fn(openai::in_its_shape))
-        .layer(cors::layer(&state))
-        .layer(web::panic::layer(state.metrics.clone()))
-        .layer(from_fn_with_state(state.metrics.clone(), identified::identified))
+        .layer(stack)
         .with_state(state)
 }
 

@@ -5,13 +5,11 @@
 //! as each hop is one of them: the client is the rightmost address that is not.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Once};
+use std::sync::Once;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use crate::config::Network;
 use crate::error::Error;
@@ -37,15 +35,14 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// The layer that finds out who sent a request, for the extractor [`Client`].
-pub async fn identify(State(proxies): State<Arc<[Network]>>, mut request: Request, next: Next) -> Response {
+/// Finds out who sent a request, for the extractor [`Client`].
+pub fn identify(proxies: &[Network], request: &mut Request) {
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map(|ConnectInfo(address)| address.ip().to_canonical());
-    let address = peer.map(|peer| client_behind(peer, request.headers(), &proxies));
+    let address = peer.map(|peer| client_behind(peer, request.headers(), proxies));
     request.extensions_mut().insert(Client { peer, address });
-    next.run(request).await
 }
 
 fn client_behind(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {

@@ -14,11 +14,13 @@ pub(super) use compressed::rows_for;
 pub use page::{Near, distances, every, page};
 
 use pgvector::Vector;
-use sea_orm::sea_query::extension::postgres::PgBinOper;
+use sea_orm::sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_orm::sea_query::{
     Alias, Condition, Expr, ExprTrait, IntoIden, Order, PostgresQueryBuilder, Query, SelectStatement,
 };
 use sea_orm::{DbBackend, FromQueryResult, QueryResult, StatementBuilder};
+
+use uuid::Uuid;
 
 use super::handle::AiConn;
 use super::large::LargeFilters;
@@ -108,9 +110,14 @@ pub async fn explain(ai: &impl AiConn, search: &Nearest<'_>) -> Result<String> {
 pub async fn by_id<R: FromQueryResult>(
     ai: &impl AiConn,
     search: &Nearest<'_>,
-    ids: impl Iterator<Item = uuid::Uuid>,
+    ids: Vec<Uuid>,
 ) -> Result<Vec<Neighbour<R>>> {
-    run(ai, &selection(search).and_where(Expr::col("id").is_in(ids)).to_owned()).await
+    run(ai, &selection(search).and_where(among(ids)).to_owned()).await
+}
+
+/// The rows with these ids: one statement, however many there are.
+pub fn among(ids: Vec<Uuid>) -> Expr {
+    Expr::col("id").eq(PgFunc::any(ids))
 }
 
 /// Sets with fewer rows are small (see [`is_small`]).

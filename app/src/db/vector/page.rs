@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use uuid::Uuid;
 
-use super::{DISTANCE, Nearest, compared, compressed, distance, is_small, name_of, threshold, walked};
+use super::{DISTANCE, Nearest, among, compared, compressed, distance, is_small, name_of, threshold, walked};
 use crate::db::handle::AiConn;
 use crate::error::Result;
 
@@ -43,7 +43,7 @@ pub async fn page(
         let limit = Ord::max(Ord::max(search.limit, groups * factor), ROWS_MIN);
         let narrow = Nearest { columns: &columns, related: &[], limit, ..search.clone() };
         let select = if search.is_compressed { compressed::read(&narrow) } else { walked(&narrow) };
-        let mut found = read(ai, &select, group).await?;
+        let mut found = read(ai, &select).await?;
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let different: HashSet<Uuid> = found.iter().map(|near| near.group).collect();
         if found.len() as u64 >= search.limit && different.len() as u64 >= groups {
@@ -56,13 +56,13 @@ pub async fn page(
     }
     search.large.forget(&name_of(search));
     let exact = if groups == 0 { nearest_of_all(search, group) } else { of_each(search, group, groups) };
-    read(ai, &exact, group).await
+    read(ai, &exact).await
 }
 
 /// All rows that pass a filter which lets few pass.
 pub async fn every(ai: &impl AiConn, search: &Nearest<'_>, group: &'static str) -> Result<Vec<Near>> {
     let bounded = all(search, group).limit(threshold(search)).to_owned();
-    read(ai, &bounded, group).await
+    read(ai, &bounded).await
 }
 
 /// The distances of these rows, of those that pass the filter.
@@ -75,8 +75,8 @@ pub async fn distances(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let select = all(search, group).and_where(Expr::col("id").is_in(ids)).to_owned();
-    read(ai, &select, group).await
+    let select = all(search, group).and_where(among(ids)).to_owned();
+    read(ai, &select).await
 }
 
 /// Every passing row.
@@ -113,17 +113,15 @@ fn of_each(search: &Nearest<'_>, group: &'static str, groups: u64) -> SelectStat
         .to_owned()
 }
 
-async fn read(ai: &impl AiConn, select: &SelectStatement, group: &str) -> Result<Vec<Near>> {
+/// Selects id, group and distance, in this order.
+async fn read(ai: &impl AiConn, select: &SelectStatement) -> Result<Vec<Near>> {
     let mut found: Vec<Near> = ai
         .query_all(select)
         .await?
         .iter()
         .map(|row| {
-            Ok(Near {
-                id: row.try_get("", "id")?,
-                group: row.try_get("", group)?,
-                distance: row.try_get("", DISTANCE)?,
-            })
+            let (id, group, distance) = row.try_get_many_by_index()?;
+            Ok(Near { id, group, distance })
         })
         .collect::<Result<_>>()?;
     found.sort_by(|a, b| a.distance.total_cmp(&b.distance));

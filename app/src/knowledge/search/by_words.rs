@@ -78,7 +78,8 @@ pub(super) async fn find(
     let room = if wanted.is_filtered { READ_MAX * FILTERED_TIMES } else { READ_MAX };
     let mut found = ByWords { question, bm25, is_complete: false, texts: HashMap::new() };
     for keys in in_turn(&found.question, &statistics, room) {
-        let read = PASSAGES.having_any(&ai, keys, search.compared(), READ_MAX).await?;
+        let filter = wanted.is_filtered.then(|| search.compared());
+        let read = PASSAGES.having_any(&ai, keys, filter, READ_MAX).await?;
         found.add(&read);
         if found.texts.len() >= wanted.at_least {
             break;

@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use entity::ids::SpaceId;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -139,7 +139,7 @@ impl Search<'_> {
         let rows: Vec<vector::Neighbour<Row>> = if self.is_grouped() {
             let near = vector::page(&ai, &nearest, GROUP, self.groups()).await?;
             let firsts = firsts_of_groups(&near, self.limit());
-            vector::by_id(&ai, &nearest, firsts.into_iter()).await?
+            vector::by_id(&ai, &nearest, firsts).await?
         } else {
             vector::nearest(&ai, &nearest).await?.neighbours
         };
@@ -257,7 +257,7 @@ impl Search<'_> {
     async fn rows(&self, ai: &AiTx, ids: &[Uuid]) -> Result<HashMap<Uuid, Row>> {
         let filter = Condition::all()
             .add(self.request.condition(self.audience))
-            .add(Expr::col("id").is_in(ids.iter().copied()));
+            .add(vector::among(ids.to_vec()));
         let rows: Vec<Row> = vector::rows(ai, &self.nearest(Vec::new()), filter).await?;
         Ok(rows.into_iter().map(|row| (row.id.0, row)).collect())
     }
