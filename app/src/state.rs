@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
 use crate::db::documents::{DocumentStore, Documents};
+use crate::db::engine;
 use crate::db::journal::Journal;
 use crate::db::space::Spaces;
 use crate::db::{AiDb, CoreDb, Databases, LargeFilters, Mode, settings};
@@ -67,6 +68,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What searches learned about their filters.
     pub large_filters: LargeFilters,
+    /// The vector indexes that are searched.
+    pub engine: engine::InUse,
     /// Whether every passage was in the index over words when that was looked at last.
     pub is_word_index_whole: Arc<AtomicBool>,
     /// Work that outlives its request; shutdown waits for it.
@@ -119,6 +122,7 @@ impl AppState {
         let journal = Journal::start(&databases.core);
         let beginnings = Documents::start(&databases.core, turns.beginning);
         let endings = Documents::start(&databases.core, turns.ending);
+        let engine = engine::InUse::expected(&settings);
         Ok(Self::from(Parts {
             settings,
             core: databases.core.clone(),
@@ -137,6 +141,7 @@ impl AppState {
             far: FarLogs::default(),
             metrics: Metrics::new(),
             large_filters: LargeFilters::default(),
+            engine,
             is_word_index_whole: Arc::default(),
             tasks,
             shutdown: CancellationToken::new(),

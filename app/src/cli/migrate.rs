@@ -83,6 +83,7 @@ impl Migrate {
             }
             let models = LanguageModels::from_settings(&settings.models, &settings.embedded.cache_dir)?;
             migrate::ai_up(&mut pairing, &databases.ai, models.embedder.space(), settings).await?;
+            space::change_engine(&databases.ai, settings).await?;
         }
         pairing.confirm(false).await
     }

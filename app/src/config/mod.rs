@@ -3,6 +3,7 @@
 //! One small struct a section, read once at start and never again. The
 //! environment is a parameter, so tests never touch the process's own.
 
+mod engines;
 mod files;
 mod ledger;
 mod market;
@@ -15,6 +16,7 @@ mod spaces;
 mod tools;
 mod validate;
 
+pub use engines::{Engines, VectorEngine};
 pub use files::Files;
 pub use ledger::{Money, Price, Prices, Quota};
 pub use market::{Market, MarketProvider};
@@ -60,6 +62,8 @@ pub struct Settings {
     pub knowledge: Knowledge,
     /// Changing the embedding model, and building its indexes.
     pub spaces: Spaces,
+    /// What finds candidates.
+    pub engines: Engines,
     /// Search over memories.
     pub memory: Memory,
     /// Uploaded files and their parsers.

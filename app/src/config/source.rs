@@ -33,6 +33,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("EMBEDDING_PROVIDER", "models.embedding_provider"),
     ("EMBEDDING_MODEL", "models.embedding_model"),
     ("EMBEDDING_DIMENSIONS", "models.embedding_dimensions"),
+    ("VECTOR_ENGINE", "engines.vector"),
     ("RERANK_URL", "rerank.url"),
     ("RERANK_STYLE", "rerank.style"),
     ("RERANK_MODEL", "rerank.model"),

@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{AppEnv, Settings, files, ledger, market, portfolio, rerank, tools};
+use super::{AppEnv, Settings, engines, files, ledger, market, portfolio, rerank, tools};
 use crate::error::{Error, Result};
 
 const JWT_SECRET_CHARACTERS_MIN: usize = 32;
@@ -63,7 +63,8 @@ fn ranges(settings: &Settings) -> Result<()> {
         .chain(ledger::ranges(&settings.quota))
         .chain(market::ranges(&settings.market))
         .chain(portfolio::ranges(&settings.portfolio))
-        .chain(rerank::ranges(&settings.rerank));
+        .chain(rerank::ranges(&settings.rerank))
+        .chain(engines::ranges(settings.engines));
     let weights = [
         ("knowledge.words_weight", knowledge.words_weight, 10.0),
         ("knowledge.labels_weight", knowledge.labels_weight, 10.0),

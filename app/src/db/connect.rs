@@ -144,6 +144,7 @@ fn ai_pool(settings: &Settings, target: PgConnectOptions) -> PgPool {
         // slightly out of order and are sorted by us.
         ("hnsw.iterative_scan", "relaxed_order".to_owned()),
         ("hnsw.ef_search", settings.knowledge.hnsw_ef_search.to_string()),
+        ("diskann.query_search_list_size", settings.engines.diskann_search_list.to_string()),
         // A generic plan cannot know how selective an owner or a scope is.
         ("plan_cache_mode", "force_custom_plan".to_owned()),
     ]);

@@ -15,7 +15,7 @@ use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use super::adopt::{self, Chain};
 use super::handle::{AiDb, CoreDb};
 use super::pair::Pairing;
-use super::{lock, preflight, reach, space};
+use super::{engine, lock, preflight, reach, space};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::llm::SpaceSpec;
@@ -59,10 +59,16 @@ pub async fn ai_up(pairing: &mut Pairing, ai: &AiDb, spec: &SpaceSpec, settings:
     }
     let connection = ai.migration_connection(AI_WORK_LOCK);
     AiMigrator::up(&connection, None).await.map_err(|error| stopped(Chain::Ai, error))?;
+    engine::ensure(lock, settings).await?;
     space::ensure(&connection, spec, settings).await?;
     reach::ensure_roles(&connection).await?;
     connection.close().await?;
     lock::release(lock, AI_LOCK).await
+}
+
+/// Refuses a configured engine that the ai database does not have. Changes nothing.
+pub async fn ai_engine(pairing: &mut Pairing, settings: &Settings) -> Result<()> {
+    engine::require(pairing.connection(Chain::Ai), settings).await
 }
 
 /// Takes back core's last `steps` steps.

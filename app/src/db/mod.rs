@@ -11,6 +11,7 @@ pub mod copy_text;
 pub mod doctor;
 pub mod documents;
 pub mod embedded;
+pub mod engine;
 mod facts;
 mod group_commit;
 mod handle;

@@ -155,8 +155,12 @@ async fn may_create_extension(connection: &mut PgConnection, database: &str) -> 
 }
 
 pub(super) fn is_new_enough(version: &str) -> bool {
+    is_at_least(version, VECTOR_VERSION_MIN)
+}
+
+pub(super) fn is_at_least(version: &str, least: (u32, u32)) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= VECTOR_VERSION_MIN
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= least
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ pub(super) async fn search(state: &AppState, audience: &Audience, wanted: Search
         limit: wanted.limit,
         exact_below: state.settings.knowledge.exact_below_rows,
         large: &state.large_filters,
+        is_compressed: state.engine.is_compressed(),
     };
     let width = state.settings.memory.hnsw_ef_search;
     let ai = state.ai.begin_search_in(&audience.reach(), width, wanted.space).await?;

@@ -61,7 +61,8 @@ async fn ai_schema(
     if migrate_pending {
         migrate::ai_up(pairing, &databases.ai, models.embedder.space(), settings).await
     } else {
-        refuse(migrate::ai_status(&databases.ai).await?)
+        refuse(migrate::ai_status(&databases.ai).await?)?;
+        migrate::ai_engine(pairing, settings).await
     }
 }
 

@@ -113,6 +113,8 @@ pub fn background(state: &AppState, databases: &Databases, migrate_pending: bool
     if state.ai.is_closed() {
         state.tasks.spawn(prepare::ai_when_it_is_back(state.clone(), databases.clone(), migrate_pending));
     }
+    let may_build = migrate_pending && state.settings.jobs.workers > 0;
+    state.tasks.spawn(watch::engine(state.clone(), may_build));
     let mut listener = Listener::new(state.core.clone());
     chat::listen(state, &mut listener);
     hear_of_spaces(state, &mut listener);

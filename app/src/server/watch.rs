@@ -4,11 +4,17 @@
 use std::time::Duration;
 
 use crate::db::Mode;
+use crate::db::space::change_engine;
+use crate::error::CanFail;
 use crate::state::AppState;
 
 const EVERY: Duration = Duration::from_secs(5);
 /// How often a change of the embedding model is looked for that was left alone.
 const SPACES_EVERY: Duration = Duration::from_secs(4);
+
+/// A start takes few connections, so the indexes are looked at a moment later; and how often.
+const ENGINE_FIRST: Duration = Duration::from_millis(700);
+const ENGINE_EVERY: Duration = Duration::from_secs(30);
 
 /// Looks at both databases until the process stops.
 pub(super) async fn databases(state: AppState) {
@@ -19,6 +25,38 @@ pub(super) async fn databases(state: AppState) {
         if state.mode != Mode::Single && !state.ai.is_closed() {
             ai = look("ai", state.ai.why_away().await.as_deref(), &state.ai.describe(), ai);
         }
+    }
+}
+
+/// Has the configured engine's indexes built, once, and keeps an eye on which are searched, until the process
+/// stops. A replica that is configured otherwise and started later has the last word.
+pub(super) async fn engine(state: AppState, may_build: bool) {
+    let mut is_due = may_build;
+    let mut pause = ENGINE_FIRST;
+    while state.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        pause = ENGINE_EVERY;
+        if state.ai.is_closed() {
+            continue;
+        }
+        if is_due {
+            let work = change_engine(&state.ai, &state.settings);
+            match state.shutdown.run_until_cancelled(work).await {
+                Some(Ok(is_changed)) => {
+                    is_due = false;
+                    if is_changed {
+                        tracing::info!(
+                            engine = state.settings.engines.vector.method(),
+                            "searches use another engine"
+                        );
+                    }
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the engine of vector search does not change; it is tried again");
+                }
+                None => return,
+            }
+        }
+        state.engine.look(&state.ai).await.can_fail("it is looked again, and a search is right either way");
     }
 }
 

@@ -117,7 +117,7 @@ pub async fn embedder(
 
 /// Begins a change. 409 while another space is beside the active one; the same change once more is the same.
 pub async fn begin(state: &AppState, spec: &SpaceSpec) -> Result<SpaceId> {
-    fits(spec).map_err(|error| Error::field("dimensions", error.to_string()))?;
+    fits(spec, &state.settings).map_err(|error| Error::field("dimensions", error.to_string()))?;
     let id = space::begin(&state.ai, spec).await?;
     told(state).await;
     tracing::info!(space = named(spec), "the embedding model begins to change");

@@ -154,6 +154,7 @@ async fn one(state: &AppState, table: &'static str, group: Option<&Group>, query
         limit: NEIGHBOURS,
         exact_below: state.settings.knowledge.exact_below_rows,
         large: &state.large_filters,
+        is_compressed: state.engine.is_compressed(),
     };
     let found = nearest::<Hit>(&ai, &search).await?;
     let hits = found.neighbours.iter().filter(|hit| hit.distance <= last.distance + EQUAL).count();

@@ -29,6 +29,7 @@ mod clients;
 mod config;
 mod conversation;
 mod embedded;
+mod engines;
 mod failures;
 mod feedback;
 mod figures;

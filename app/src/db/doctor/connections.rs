@@ -5,7 +5,7 @@ use std::time::Instant;
 use sea_orm::sqlx::PgPool;
 use sea_orm::sqlx::postgres::PgConnection;
 
-use super::{Report, schema, server, space as spaces};
+use super::{Report, engines, schema, server, space as spaces};
 use crate::config::Settings;
 use crate::db::adopt::Chain;
 use crate::db::connect::{Databases, Mode};
@@ -47,7 +47,8 @@ pub(super) async fn check(
         schema::check(report, Chain::Ai, status, ai).await;
         schema::row_security(report, ai).await;
         spaces::space(report, ai, space).await;
-        spaces::hnsw(report, ai, settings).await;
+        engines::engines(report, ai, settings).await;
+        engines::indexes(report, ai, settings).await;
     }
     if core.is_some() && ai.is_some() {
         pairing(report, databases).await;

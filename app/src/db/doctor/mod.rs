@@ -2,6 +2,7 @@
 
 mod connections;
 mod embedded;
+mod engines;
 mod hnsw;
 mod schema;
 mod server;

@@ -4,9 +4,6 @@ use sea_orm::sqlx::postgres::PgConnection;
 use sea_orm::sqlx::query_as;
 
 use super::Report;
-use super::hnsw::{self, DEFAULT_EF_CONSTRUCTION, DEFAULT_M};
-use crate::config::Settings;
-use crate::db::space::{VECTOR_COLUMNS, graph};
 use crate::error::{Context, Result};
 use crate::llm::SpaceSpec;
 
@@ -61,62 +58,5 @@ pub(super) async fn space(report: &mut Report, ai: &mut PgConnection, wanted: Op
             }
             None => report.ok("ai.space.beside", seen),
         }
-    }
-}
-
-/// Both vector indexes by their definitions: not the name makes an index HNSW.
-pub(super) async fn hnsw(report: &mut Report, ai: &mut PgConnection, settings: &Settings) {
-    for (table, index) in VECTOR_COLUMNS {
-        let name = format!("ai.hnsw.{table}");
-        let row = query_as::<_, (String, bool)>(
-            "SELECT pg_get_indexdef(i.indexrelid), i.indisvalid
-               FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-              WHERE c.relname = $1 AND c.relnamespace = current_schema()::regnamespace",
-        )
-        .bind(index)
-        .fetch_optional(&mut *ai)
-        .await
-        .context("reading an index's definition");
-        let Some(row) = report.made(&name, row) else {
-            continue;
-        };
-        let Some((definition, is_valid)) = row else {
-            report.fail(name, format!("the index {index} is missing"), "tandem migrate ai");
-            continue;
-        };
-        one_hnsw(report, name, index, &definition, is_valid, graph(table, settings));
-    }
-}
-
-fn one_hnsw(
-    report: &mut Report,
-    name: String,
-    index: &str,
-    definition: &str,
-    is_valid: bool,
-    (wanted_m, wanted_ef): (u32, u32),
-) {
-    let again =
-        "tandem migrate ai: it builds another one beside it and swaps them; no row is lost".to_owned();
-    let Some(found) = hnsw::parse(definition) else {
-        report.fail(name, format!("cannot be read: {definition}"), again);
-        return;
-    };
-    let (m, ef) = (found.m.unwrap_or(DEFAULT_M), found.ef_construction.unwrap_or(DEFAULT_EF_CONSTRUCTION));
-    let class = found.operator_class.as_deref().unwrap_or_default();
-    let seen = format!("{}, {class}, m={m}, ef_construction={ef}", found.method);
-    let is_cosine = matches!(class, "vector_cosine_ops" | "halfvec_cosine_ops");
-    if found.method != "hnsw" || !is_cosine {
-        report.fail(name, format!("{index} is {seen}; hnsw over cosine distance is needed"), again);
-    } else if !is_valid {
-        report.fail(name, format!("{index} is not valid: its build was cut off"), again);
-    } else if (m, ef) != (wanted_m, wanted_ef) {
-        report.warn(
-            name,
-            format!("{seen}; configured are m={wanted_m}, ef_construction={wanted_ef}"),
-            format!("run there: DROP INDEX {index}; then: tandem migrate ai"),
-        );
-    } else {
-        report.ok(name, seen);
     }
 }

@@ -251,7 +251,7 @@ async fn lacks(connection: &impl ConnectionTrait, table: &str, place: Place) -> 
 }
 
 /// A transaction that has both tables for itself. While it cannot have them, it keeps nobody waiting for long.
-async fn exclusive(connection: &DatabaseConnection) -> Result<DatabaseTransaction> {
+pub(super) async fn exclusive(connection: &DatabaseConnection) -> Result<DatabaseTransaction> {
     let mut pause = PAUSE;
     for _ in 0..TRIES {
         let transaction = connection.begin().await?;

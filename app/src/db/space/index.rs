@@ -4,13 +4,12 @@
 //! the server's own values are made for neither; a host with little shared
 //! memory gets a second try without workers.
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement};
 
+use super::change::exclusive;
 use super::column::{self, Place, TABLES};
-use super::graph;
-use crate::config::Settings;
+use super::{find_active, graph, spec_of};
+use crate::config::{Settings, VectorEngine};
 use crate::db::doctor::parse_hnsw;
 use crate::db::handle::AiDb;
 use crate::error::{Error, Result};
@@ -40,19 +39,25 @@ pub(super) struct Wanted {
     /// What stands behind `ON table`.
     rest: String,
     method: &'static str,
+    column: &'static str,
 }
 
 impl Wanted {
-    /// The vector index of a column.
-    pub(super) fn of(table: &'static str, place: Place, dimensions: u32, (m, width): (u32, u32)) -> Self {
+    /// The vector index of a column. Its name does not say its method.
+    pub(super) fn of(table: &'static str, place: Place, dimensions: u32, settings: &Settings) -> Self {
         let (column, kind) = (place.column(), column::type_of(dimensions));
+        let engine = settings.engines.vector;
+        let (m, width) = graph(table, settings);
+        let options = match engine {
+            VectorEngine::Hnsw => format!(" WITH (m = {m}, ef_construction = {width})"),
+            VectorEngine::Diskann => String::new(),
+        };
         Self {
             table,
             name: column::hnsw(table, place),
-            rest: format!(
-                "USING hnsw ({column} {kind}_cosine_ops) WITH (m = {m}, ef_construction = {width})"
-            ),
-            method: "hnsw",
+            rest: format!("USING {} ({column} {kind}_cosine_ops){options}", engine.method()),
+            method: engine.method(),
+            column,
         }
     }
 
@@ -63,6 +68,7 @@ impl Wanted {
             name: column::missing(table, place),
             rest: format!("USING btree (id) WHERE {} IS NULL", place.column()),
             method: "btree",
+            column: "id",
         }
     }
 }
@@ -76,7 +82,7 @@ pub async fn build_next(ai: &AiDb, dimensions: u32, settings: &Settings, vectors
     let tuning = Tuning::of(settings);
     for table in TABLES {
         if vectors {
-            let wanted = Wanted::of(table, Place::Next, dimensions, graph(table, settings));
+            let wanted = Wanted::of(table, Place::Next, dimensions, settings);
             ensure(&connection, &wanted, tuning).await?;
             ensure(&connection, &Wanted::missing(table, Place::Active), tuning).await?;
         } else {
@@ -94,36 +100,78 @@ enum Found {
     Invalid,
     /// Not what is wanted under this name.
     Other,
+    /// A vector index of another engine, which can be searched.
+    OfAnotherEngine,
     AsWanted,
+}
+
+/// As [`ensure`], but an index of another engine stays: a start does not wait for its successor,
+/// which [`change_engine`] builds.
+pub(super) async fn ensure_some(
+    connection: &DatabaseConnection,
+    wanted: &Wanted,
+    tuning: Tuning,
+) -> Result<()> {
+    if look(connection, wanted, &wanted.name).await? == Found::OfAnotherEngine {
+        return Ok(());
+    }
+    ensure(connection, wanted, tuning).await
+}
+
+/// Gives the active space indexes of the configured engine, one after the other, while the old
+/// ones are searched; whether anything was built. Safe to repeat, from any number of processes.
+pub async fn change_engine(ai: &AiDb, settings: &Settings) -> Result<bool> {
+    let dimensions = dimensions_of_active(ai).await?;
+    let mut is_changed = false;
+    for table in TABLES {
+        let wanted = Wanted::of(table, Place::Active, dimensions, settings);
+        if look(&ai.begin_worker().await?, &wanted, &wanted.name).await? != Found::OfAnotherEngine {
+            continue;
+        }
+        let connection = ai.migration_connection(BUILD_LOCK);
+        connection.execute_unprepared("SET client_connection_check_interval = '1s'").await.ok();
+        tracing::info!(index = wanted.name, engine = wanted.method, "the engine changes");
+        let outcome = ensure(&connection, &wanted, Tuning::of(settings)).await;
+        connection.close().await?;
+        outcome?;
+        is_changed = true;
+    }
+    Ok(is_changed)
+}
+
+async fn dimensions_of_active(ai: &AiDb) -> Result<u32> {
+    let transaction = ai.begin_worker().await?;
+    let active = find_active(&transaction).await?.ok_or(Error::NotFound("active embedding space"))?;
+    Ok(spec_of(&active).dimensions)
 }
 
 /// Makes an index, or makes it again. One of another kind stays in use until its successor is complete.
 pub(super) async fn ensure(connection: &DatabaseConnection, wanted: &Wanted, tuning: Tuning) -> Result<()> {
-    match look(connection, &wanted.name, wanted.method).await? {
+    match look(connection, wanted, &wanted.name).await? {
         Found::AsWanted => Ok(()),
         Found::Nothing => build(connection, wanted, &wanted.name, tuning).await,
         Found::Invalid => {
             drop_index(connection, &wanted.name).await?;
             build(connection, wanted, &wanted.name, tuning).await
         }
-        Found::Other => replace(connection, wanted, tuning).await,
+        Found::Other | Found::OfAnotherEngine => replace(connection, wanted, tuning).await,
     }
 }
 
 async fn replace(connection: &DatabaseConnection, wanted: &Wanted, tuning: Tuning) -> Result<()> {
     let successor = format!("{}_new", wanted.name);
-    if look(connection, &successor, wanted.method).await? != Found::AsWanted {
+    if look(connection, wanted, &successor).await? != Found::AsWanted {
         drop_index(connection, &successor).await?;
         build(connection, wanted, &successor, tuning).await?;
     }
     tracing::info!(index = wanted.name, "an index of another kind is replaced");
-    let transaction = connection.begin().await?;
+    let transaction = exclusive(connection).await?;
     transaction.execute_unprepared(&format!("DROP INDEX {}", wanted.name)).await?;
     transaction.execute_unprepared(&format!("ALTER INDEX {successor} RENAME TO {}", wanted.name)).await?;
     Ok(transaction.commit().await?)
 }
 
-async fn look(connection: &DatabaseConnection, name: &str, method: &str) -> Result<Found> {
+async fn look(connection: &impl ConnectionTrait, wanted: &Wanted, name: &str) -> Result<Found> {
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT pg_get_indexdef(indexrelid) AS definition, indisvalid AND indisready AS valid
@@ -134,12 +182,19 @@ async fn look(connection: &DatabaseConnection, name: &str, method: &str) -> Resu
     if !row.try_get::<bool>("", "valid")? {
         return Ok(Found::Invalid);
     }
-    let found = parse_hnsw(&row.try_get::<String>("", "definition")?);
-    let is_wanted = found.is_some_and(|found| {
-        let class = found.operator_class.unwrap_or_default();
-        found.method == method && (method != "hnsw" || class.ends_with("cosine_ops"))
-    });
-    Ok(if is_wanted { Found::AsWanted } else { Found::Other })
+    let Some(found) = parse_hnsw(&row.try_get::<String>("", "definition")?) else { return Ok(Found::Other) };
+    // A successor that was left half way may be over a column that has another name since.
+    if found.column != wanted.column {
+        return Ok(Found::Other);
+    }
+    if wanted.method == "btree" {
+        return Ok(if found.method == "btree" { Found::AsWanted } else { Found::Other });
+    }
+    Ok(match found.is_searchable() {
+        true if found.method == wanted.method => Found::AsWanted,
+        true => Found::OfAnotherEngine,
+        false => Found::Other,
+    })
 }
 
 async fn drop_index(connection: &DatabaseConnection, name: &str) -> Result<()> {

@@ -26,13 +26,13 @@ use uuid::Uuid;
 pub use change::{abort, begin, progress, set_status, swap};
 pub use column::{Place, TABLES, VECTOR_COLUMNS};
 pub(crate) use index::Tuning;
-pub use index::build_next;
+pub use index::{build_next, change_engine};
 pub use lease::{Lease, take};
 pub use live::{Active, Space, Spaces};
 pub use pin::{is_moved, pin_beside, write_beside};
 
 use super::handle::AiDb;
-use crate::config::Settings;
+use crate::config::{Settings, VectorEngine};
 use crate::error::{Error, Result};
 use crate::llm::SpaceSpec;
 
@@ -95,7 +95,7 @@ pub(super) async fn ensure(
     spec: &SpaceSpec,
     settings: &Settings,
 ) -> Result<()> {
-    fits(spec)?;
+    fits(spec, settings)?;
     let transaction = connection.begin().await?;
     let dimensions = if let Some(space) = find_active(&transaction).await? {
         let active = spec_of(&space);
@@ -110,14 +110,23 @@ pub(super) async fn ensure(
     }
     transaction.commit().await?;
     for table in TABLES {
-        let wanted = index::Wanted::of(table, Place::Active, dimensions, graph(table, settings));
-        index::ensure(connection, &wanted, Tuning::of(settings)).await?;
+        let wanted = index::Wanted::of(table, Place::Active, dimensions, settings);
+        index::ensure_some(connection, &wanted, Tuning::of(settings)).await?;
     }
     Ok(())
 }
 
 /// Refuses a space whose vectors could not be indexed.
-pub fn fits(spec: &SpaceSpec) -> Result<()> {
+pub fn fits(spec: &SpaceSpec, settings: &Settings) -> Result<()> {
+    if settings.engines.vector == VectorEngine::Diskann && column::type_of(spec.dimensions) != "vector" {
+        return Err(Error::startup(
+            format!(
+                "{} has {} dimensions, which are kept as halves, and DiskANN has no index over halves",
+                spec.model, spec.dimensions
+            ),
+            "set VECTOR_ENGINE=hnsw (engines.vector), or choose a model of up to 2000 dimensions",
+        ));
+    }
     if spec.dimensions <= DIMENSIONS_MAX {
         return Ok(());
     }

@@ -7,8 +7,9 @@ use utoipa::ToSchema;
 
 use super::column::{Place, TABLES, type_of};
 use super::ef_search;
-use crate::config::Settings;
+use crate::config::{Settings, VectorEngine};
 use crate::db::handle::AiDb;
+use crate::db::vector;
 use crate::error::Result;
 
 /// Neighbours that are compared.
@@ -40,10 +41,14 @@ pub async fn measure(ai: &AiDb, place: Place, dimensions: u32, settings: &Settin
     let mut measured = Vec::new();
     for table in TABLES {
         let width = ef_search(table, settings);
+        let rows = match settings.engines.vector {
+            VectorEngine::Hnsw => NEIGHBOURS as u64,
+            VectorEngine::Diskann => vector::rows_for(NEIGHBOURS as u64),
+        };
         let queries = queries(ai, table, place, settings.spaces.recall_samples).await?;
         let mut sum = 0.0;
         for query in &queries {
-            sum += one(ai, table, place, dimensions, width, query).await?;
+            sum += one(ai, table, place, dimensions, (width, rows), query).await?;
         }
         #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
         let recall = if queries.is_empty() { 1.0 } else { sum / queries.len() as f64 };
@@ -91,7 +96,14 @@ async fn queries(ai: &AiDb, table: &str, place: Place, samples: u32) -> Result<V
 }
 
 /// The share of one vector's neighbours that are found.
-async fn one(ai: &AiDb, table: &str, place: Place, dimensions: u32, width: u32, query: &str) -> Result<f64> {
+async fn one(
+    ai: &AiDb,
+    table: &str,
+    place: Place,
+    dimensions: u32,
+    (width, rows): (u32, u64),
+    query: &str,
+) -> Result<f64> {
     let (column, kind) = (place.column(), type_of(dimensions));
     let ai = ai.begin_worker().await?;
     // A small table would be read whole: what is asked here is what its index would find.
@@ -104,7 +116,7 @@ async fn one(ai: &AiDb, table: &str, place: Place, dimensions: u32, width: u32, 
     for order in ["distance", "distance_exact"] {
         let sql = format!(
             "SELECT distance FROM (SELECT {column} <=> $1::{kind} AS distance FROM {table}
-                WHERE {column} IS NOT NULL ORDER BY {} LIMIT {NEIGHBOURS}) AS nearest ORDER BY distance",
+                WHERE {column} IS NOT NULL ORDER BY {} LIMIT {rows}) AS nearest ORDER BY distance + 0.0 LIMIT {NEIGHBOURS}",
             if order == "distance" {
                 format!("{column} <=> $1::{kind}")
             } else {

@@ -7,8 +7,10 @@
 //! asked for again exactly. `under_filled` therefore means: there are no more.
 //! That many rows pass is remembered for a moment ([`LargeFilters`]).
 
+mod compressed;
 mod page;
 
+pub(super) use compressed::rows_for;
 pub use page::{Near, distances, every, page};
 
 use pgvector::Vector;
@@ -45,6 +47,8 @@ pub struct Nearest<'a> {
     pub exact_below: u32,
     /// What is known about filters.
     pub large: &'a LargeFilters,
+    /// Whether the index orders by compressed vectors, so that more is read than is wanted.
+    pub is_compressed: bool,
 }
 
 /// A row with its cosine distance.
@@ -78,7 +82,7 @@ const DISTANCE: &str = "distance";
 pub async fn nearest<R: FromQueryResult>(ai: &impl AiConn, search: &Nearest<'_>) -> Result<Found<R>> {
     let wanted = usize::try_from(search.limit).unwrap_or(usize::MAX);
     if !is_small(ai, search).await? {
-        let found = run::<R>(ai, &walked(search)).await?;
+        let found = run::<R>(ai, &by_index(search)).await?;
         if found.len() >= wanted {
             return Ok(Found { neighbours: found, under_filled: false });
         }
@@ -90,7 +94,8 @@ pub async fn nearest<R: FromQueryResult>(ai: &impl AiConn, search: &Nearest<'_>)
 
 /// How Postgres would walk through the index, in its own words.
 pub async fn explain(ai: &impl AiConn, search: &Nearest<'_>) -> Result<String> {
-    let mut statement = StatementBuilder::build(&walked(search), &DbBackend::Postgres);
+    let select = by_index(search);
+    let mut statement = StatementBuilder::build(&select, &DbBackend::Postgres);
     statement.sql.insert_str(0, "EXPLAIN ");
     let lines: Vec<String> = ai
         .query_all_raw(statement)
@@ -167,6 +172,10 @@ pub async fn is_small(ai: &impl AiConn, search: &Nearest<'_>) -> Result<bool> {
         search.large.remember(name);
     }
     Ok(is_small)
+}
+
+fn by_index(search: &Nearest<'_>) -> SelectStatement {
+    if search.is_compressed { compressed::nearest(search) } else { walked(search) }
 }
 
 /// In the index's order; the alias is what lets Postgres use it.

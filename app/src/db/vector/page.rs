@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use uuid::Uuid;
 
-use super::{DISTANCE, Nearest, among, compared, distance, is_small, name_of, threshold, walked};
+use super::{DISTANCE, Nearest, among, compared, compressed, distance, is_small, name_of, threshold, walked};
 use crate::db::handle::AiConn;
 use crate::error::Result;
 
@@ -42,7 +42,9 @@ pub async fn page(
     for factor in WIDENINGS {
         let limit = Ord::max(Ord::max(search.limit, groups * factor), ROWS_MIN);
         let narrow = Nearest { columns: &columns, related: &[], limit, ..search.clone() };
-        let found = read(ai, &walked(&narrow)).await?;
+        let select = if search.is_compressed { compressed::read(&narrow) } else { walked(&narrow) };
+        let mut found = read(ai, &select).await?;
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let different: HashSet<Uuid> = found.iter().map(|near| near.group).collect();
         if found.len() as u64 >= search.limit && different.len() as u64 >= groups {
             return Ok(found);

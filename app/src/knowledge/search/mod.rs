@@ -275,6 +275,7 @@ impl Search<'_> {
             limit: self.request.limit,
             exact_below: self.state.settings.knowledge.exact_below_rows,
             large: &self.state.large_filters,
+            is_compressed: self.state.engine.is_compressed(),
         }
     }
 

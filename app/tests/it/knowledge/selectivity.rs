@@ -106,6 +106,7 @@ async fn plan(app: &TestApp) {
         limit: 10,
         exact_below: 5000,
         large: &app.state.large_filters,
+        is_compressed: false,
     };
     let ai = app.state.ai.begin_for(&audience.reach()).await.unwrap();
     let plan = vector::explain(&ai, &search).await.unwrap();
