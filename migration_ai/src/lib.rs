@@ -18,6 +18,7 @@ mod m20261121_000028_pairs;
 mod m20261121_000050_words;
 mod m20261121_000052_spaces;
 mod m20261122_000054_addresses;
+mod m20261122_000056_collections;
 mod security;
 
 /// Applies the ai chain.
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000050_words::Migration),
             Box::new(m20261122_000054_addresses::Migration),
             Box::new(m20261121_000052_spaces::Migration),
+            Box::new(m20261122_000056_collections::Migration),
         ]
     }
 

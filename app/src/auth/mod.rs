@@ -46,7 +46,7 @@ pub use grants::Grants;
 pub use invitations::{NewInvitation, delete_invitation, invite, list_invitations};
 pub use layer::{Gate, require_user};
 pub use password::generate_password;
-pub use queries::find_user_by_email;
+pub use queries::{again, find_user_by_email};
 pub use register::{NewUser, create_user, require_registration_open};
 pub use set_password::set_password;
 pub use setup::setup_token;

@@ -76,6 +76,7 @@ pub const IDEMPOTENT: &[Rule] = &[
     Rule { path: "/api/v1/chat/import", kind: Kind::Kept },
     Rule { path: "/api/v1/chat/messages/{id}/regenerate", kind: Kind::Turn },
     Rule { path: "/api/v1/chat/send", kind: Kind::Turn },
+    Rule { path: "/api/v1/knowledge/collections", kind: Kind::Kept },
     Rule { path: "/api/v1/knowledge/sources", kind: Kind::Kept },
     Rule { path: "/api/v1/knowledge/sources/batch", kind: Kind::Kept },
     Rule { path: "/api/v1/memories", kind: Kind::Kept },
@@ -171,11 +172,33 @@ fn chats() -> OpenApiRouter<AppState> {
         ))
 }
 
+fn collections() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(knowledge::http::create_collection, knowledge::http::list_collections))
+        .routes(routes!(
+            knowledge::http::get_collection,
+            knowledge::http::change_collection,
+            knowledge::http::delete_collection
+        ))
+        .routes(routes!(knowledge::http::fill_collection))
+        .routes(routes!(knowledge::http::share_collection))
+        .routes(routes!(knowledge::http::withdraw_collection))
+}
+
 fn knowledge_and_memories() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(knowledge::http::create_source, knowledge::http::list_sources))
         .routes(routes!(knowledge::http::create_sources))
-        .routes(routes!(knowledge::http::get_source, knowledge::http::delete_source))
+        .routes(routes!(
+            knowledge::http::get_source,
+            knowledge::http::change_source,
+            knowledge::http::delete_source
+        ))
+        .routes(routes!(knowledge::http::retry_source))
+        .routes(routes!(knowledge::http::knowledge_stats))
+        .routes(routes!(knowledge::http::knowledge_scopes))
+        .routes(routes!(knowledge::http::knowledge_duplicates))
+        .merge(collections())
         .routes(routes!(knowledge::http::search))
         .routes(routes!(
             memory::http::create::create,

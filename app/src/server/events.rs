@@ -10,6 +10,7 @@ use crate::{conversation, feedback, knowledge, memory};
 pub fn events() -> Registry {
     Registry::default()
         .on(knowledge::SOURCE_DELETED, knowledge::ON_SOURCE_DELETED)
+        .on(knowledge::COLLECTION_DELETED, knowledge::ON_COLLECTION_DELETED)
         .on(memory::MEMORY_DELETED, memory::ON_MEMORY_DELETED)
         .on(memory::MEMORIES_CLEARED, memory::ON_MEMORIES_CLEARED)
         .on(CHARACTER_DELETED, memory::ON_CHARACTER_DELETED)
