@@ -42,15 +42,18 @@ impl MigrationTrait for Migration {
 /// cannot change what it is generated from without the table being written anew.
 /// Writing is allowed by owner: whom a row is for does not say whose it is.
 fn in_collections(table: &str) -> String {
-    let writes =
-        format!("{OWNER} = ANY ((SELECT string_to_array(current_setting('tandem.writable', true), ',')::uuid[])::uuid[])");
+    let writes = format!(
+        "{OWNER} = ANY ((SELECT string_to_array(current_setting('tandem.writable', true), ',')::uuid[])::uuid[])"
+    );
     let policies = [
         ("insert", format!("FOR INSERT WITH CHECK ({writes})")),
         ("update", format!("FOR UPDATE USING ({writes}) WITH CHECK ({writes})")),
         ("delete", format!("FOR DELETE USING ({writes})")),
     ]
     .map(|(name, rule)| {
-        format!("DROP POLICY po_{table}_{name} ON {table}; CREATE POLICY po_{table}_{name} ON {table} {rule};")
+        format!(
+            "DROP POLICY po_{table}_{name} ON {table}; CREATE POLICY po_{table}_{name} ON {table} {rule};"
+        )
     })
     .concat();
     format!(

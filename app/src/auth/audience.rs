@@ -86,7 +86,11 @@ impl Audience {
     /// These collections' rows too.
     #[must_use]
     pub fn and_collections(mut self, collections: &[CollectionId]) -> Self {
-        self.0.extend(collections.iter().map(|id| id.0));
+        for id in collections {
+            if !self.0.contains(&id.0) {
+                self.0.push(id.0);
+            }
+        }
         self
     }
 

@@ -30,12 +30,7 @@ pub(super) struct Edit {
 
 /// Changes a source; whether it is ingested again for that. 404, 403; 409 `not_ready`,
 /// `id_would_change`.
-pub(super) async fn change(
-    state: &AppState,
-    user: &CurrentUser,
-    id: SourceId,
-    edit: Edit,
-) -> Result<bool> {
+pub(super) async fn change(state: &AppState, user: &CurrentUser, id: SourceId, edit: Edit) -> Result<bool> {
     state.outbox.drain(&[aggregate(id)]).await?;
     let seen = queries::find(&state.ai, &user.audience(), id).await?.ok_or(Error::NotFound("source"))?;
     require_writer(user, &seen)?;
@@ -136,5 +131,8 @@ fn labels(user: &CurrentUser, row: &kb_source::Model, edit: &Edit) -> Result<Opt
 }
 
 fn id_would_change(why: &str) -> Error {
-    Error::conflict("id_would_change", format!("{why}; send it again with what it is to have, and delete this one"))
+    Error::conflict(
+        "id_would_change",
+        format!("{why}; send it again with what it is to have, and delete this one"),
+    )
 }

@@ -106,12 +106,7 @@ pub(super) async fn list(core: &impl CoreConn, user: &CurrentUser, page: &PageQu
 
 /// Changes a collection. 409 `name_taken`; 403 `shared_scope` for sharing with the tenant by no
 /// administrator: as with single sources, what everybody finds is for administrators.
-pub(super) async fn change(
-    core: &CoreDb,
-    user: &CurrentUser,
-    id: CollectionId,
-    edit: Edit,
-) -> Result<Model> {
+pub(super) async fn change(core: &CoreDb, user: &CurrentUser, id: CollectionId, edit: Edit) -> Result<Model> {
     let tx = core.begin().await?;
     lock_user(&tx, user.id).await?;
     let now = find_own(&tx, user, id).await?;
@@ -122,7 +117,8 @@ pub(super) async fn change(
         if !user.is_admin() {
             return Err(Error::forbidden("shared_scope", "only administrators share with the whole tenant"));
         }
-        let shared = Entity::find().filter(Column::TenantId.eq(user.tenant_id)).filter(Column::IsShared.eq(true));
+        let shared =
+            Entity::find().filter(Column::TenantId.eq(user.tenant_id)).filter(Column::IsShared.eq(true));
         if shared.count(&tx).await? >= OF_TENANT_MAX {
             let detail = format!("{OF_TENANT_MAX} collections are shared with the tenant; withdraw one");
             return Err(Error::conflict("too_many_collections", detail));
@@ -173,6 +169,7 @@ pub(super) enum Reader {
 /// somebody of another tenant as for nobody, 409 `too_many_readers`, `too_many_collections`.
 pub(super) async fn share(core: &CoreDb, user: &CurrentUser, id: CollectionId, with: Reader) -> Result<()> {
     let tx = core.begin().await?;
+    find_own(&tx, user, id).await?;
     let found = user::Entity::find().filter(user::Column::TenantId.eq(user.tenant_id));
     let found = match with {
         Reader::Email(email) => found.filter(user::Column::Email.eq(email.trim().to_lowercase())),
@@ -190,14 +187,10 @@ pub(super) async fn share(core: &CoreDb, user: &CurrentUser, id: CollectionId, w
     if reader == user.id {
         return Err(Error::conflict("own_collection", "a collection is not shared with its owner"));
     }
-    let row = collection_reader::ActiveModel {
-        collection_id: Set(id),
-        user_id: Set(reader),
-        ..Default::default()
-    };
+    let row =
+        collection_reader::ActiveModel { collection_id: Set(id), user_id: Set(reader), ..Default::default() };
     let known = OnConflict::new().do_nothing().to_owned();
-    let added =
-        collection_reader::Entity::insert(row).on_conflict(known).exec_without_returning(&tx).await?;
+    let added = collection_reader::Entity::insert(row).on_conflict(known).exec_without_returning(&tx).await?;
     if added == 0 {
         return Ok(());
     }

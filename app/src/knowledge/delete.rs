@@ -102,9 +102,7 @@ pub(super) fn require_writer(user: &CurrentUser, row: &Shown) -> Result<()> {
         Some(owner) if owner == user.id => Ok(()),
         Some(_) => Err(Error::forbidden("shared_source", "only its owner changes or deletes this source")),
         None if user.is_admin() => Ok(()),
-        None => {
-            Err(Error::forbidden("shared_source", "only administrators change or delete shared sources"))
-        }
+        None => Err(Error::forbidden("shared_source", "only administrators change or delete shared sources")),
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Alike {
 /// A page of groups.
 #[derive(Clone, Debug)]
 pub(super) struct Groups {
-    pub(super) groups: Vec<Group>,
+    pub(super) items: Vec<Group>,
     pub(super) next: Option<Cursor>,
     /// Sources that were looked at.
     pub(super) looked_at: usize,
@@ -82,7 +82,7 @@ pub(super) async fn same(
         let sources = sources.map(|source| Alike { source: source.clone(), similarity: 1.0, passages: None });
         Group { sources: sources.collect(), total: same.sources }
     };
-    Ok(Groups { groups: found.iter().map(group).collect(), next, looked_at: ids.len(), is_stopped: false })
+    Ok(Groups { items: found.iter().map(group).collect(), next, looked_at: ids.len(), is_stopped: false })
 }
 
 /// For each source, newest first, those that at least half of its passages are found in again.
@@ -117,7 +117,7 @@ pub(super) async fn near(
         groups.extend(grouped(state, audience, source, like).await?);
     }
     let is_stopped = looked_at < total;
-    Ok(Groups { groups, next: next.filter(|_| more), looked_at, is_stopped })
+    Ok(Groups { items: groups, next: next.filter(|_| more), looked_at, is_stopped })
 }
 
 /// What is known of a source by its passages that are like another's.
@@ -200,11 +200,7 @@ async fn grouped(
     Ok((sources.len() > 1).then_some(Group { sources, total }))
 }
 
-async fn by_id(
-    state: &AppState,
-    audience: &Audience,
-    ids: &[SourceId],
-) -> Result<HashMap<SourceId, Shown>> {
+async fn by_id(state: &AppState, audience: &Audience, ids: &[SourceId]) -> Result<HashMap<SourceId, Shown>> {
     let found = queries::find_all(&state.ai, audience, ids).await?;
     Ok(found.into_iter().map(|source| (source.id, source)).collect())
 }

@@ -7,6 +7,7 @@
 mod batch;
 mod cors;
 mod imports;
+mod knowledge;
 mod market;
 mod portfolios;
 
@@ -34,8 +35,7 @@ use crate::state::AppState;
 use crate::web::client;
 use crate::web::extract::BodyLimit;
 use crate::{
-    admin, auth, chat, conversation, feedback, idempotency, knowledge, mcp, memory, openai, persona, usage,
-    web,
+    admin, auth, chat, conversation, feedback, idempotency, mcp, memory, openai, persona, usage, web,
 };
 
 /// Where the API lives.
@@ -109,7 +109,8 @@ struct Document;
 fn api() -> OpenApiRouter<AppState> {
     accounts()
         .merge(chats())
-        .merge(knowledge_and_memories())
+        .merge(knowledge::knowledge())
+        .merge(memories())
         .merge(market::market())
         .merge(batch::batch())
         .merge(administration())
@@ -172,34 +173,8 @@ fn chats() -> OpenApiRouter<AppState> {
         ))
 }
 
-fn collections() -> OpenApiRouter<AppState> {
+fn memories() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(knowledge::http::create_collection, knowledge::http::list_collections))
-        .routes(routes!(
-            knowledge::http::get_collection,
-            knowledge::http::change_collection,
-            knowledge::http::delete_collection
-        ))
-        .routes(routes!(knowledge::http::fill_collection))
-        .routes(routes!(knowledge::http::share_collection))
-        .routes(routes!(knowledge::http::withdraw_collection))
-}
-
-fn knowledge_and_memories() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(knowledge::http::create_source, knowledge::http::list_sources))
-        .routes(routes!(knowledge::http::create_sources))
-        .routes(routes!(
-            knowledge::http::get_source,
-            knowledge::http::change_source,
-            knowledge::http::delete_source
-        ))
-        .routes(routes!(knowledge::http::retry_source))
-        .routes(routes!(knowledge::http::knowledge_stats))
-        .routes(routes!(knowledge::http::knowledge_scopes))
-        .routes(routes!(knowledge::http::knowledge_duplicates))
-        .merge(collections())
-        .routes(routes!(knowledge::http::search))
         .routes(routes!(
             memory::http::create::create,
             memory::http::list::list,

@@ -141,7 +141,11 @@ pub(super) async fn of_programs(cluster: &Cluster, wait_max: Duration) -> Result
 }
 
 /// Waits for the lock, with a bound, unless there is no need to any more.
-async fn taken(cluster: &Cluster, wait_max: Duration, is_needless: impl Fn() -> bool) -> Result<Option<File>> {
+async fn taken(
+    cluster: &Cluster,
+    wait_max: Duration,
+    is_needless: impl Fn() -> bool,
+) -> Result<Option<File>> {
     let path = cluster.log.with_extension("lock");
     let file = OpenOptions::new()
         .read(true)

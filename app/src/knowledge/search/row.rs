@@ -16,10 +16,7 @@ pub(super) const RELATED: [(&str, &str); 2] = [
         "external_id",
         "(SELECT source.external_id FROM ai_kb_sources AS source WHERE source.id = ai_kb_documents.source_id)",
     ),
-    (
-        "url",
-        "(SELECT source.url FROM ai_kb_sources AS source WHERE source.id = ai_kb_documents.source_id)",
-    ),
+    ("url", "(SELECT source.url FROM ai_kb_sources AS source WHERE source.id = ai_kb_documents.source_id)"),
 ];
 
 #[derive(Clone, Debug, FromQueryResult)]
