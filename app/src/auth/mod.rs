@@ -34,7 +34,7 @@ mod tickets;
 mod user;
 
 pub use access::{access_token, sign_access_token};
-pub use account::{ACCOUNT_DELETED, delete_account, require_account};
+pub use account::{ACCOUNT_DELETED, ACCOUNT_SHARES_DELETED, delete_account, require_account};
 pub use accounts::{
     AccountChange, Change, change_account, find_account, find_account_by_email, list_accounts,
     require_other_admin,

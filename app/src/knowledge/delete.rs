@@ -31,6 +31,13 @@ pub const ON_SOURCE_DELETED: Consumer = Consumer {
 pub const ON_ACCOUNT_DELETED: Consumer =
     Consumer { name: "knowledge", apply: |ai, event| clear(ai, event).boxed(), complete: None };
 
+/// Takes back, before that, what the account had in collections.
+pub const ON_ACCOUNT_SHARES_DELETED: Consumer = Consumer {
+    name: "knowledge",
+    apply: |ai, event| take_back(ai, event).boxed(),
+    complete: Some(|core, event, outcome| forget_shown(core, event, outcome).boxed()),
+};
+
 pub(super) fn aggregate(id: SourceId) -> Aggregate {
     Aggregate::new(SOURCE, id)
 }
@@ -132,4 +139,20 @@ async fn clear(ai: &AiTx, event: &Event) -> Result<Applied> {
         return Ok(Applied::More);
     }
     Ok(Applied::Done(json!({})))
+}
+
+/// All in one transaction: which they were is to be known afterwards.
+async fn take_back(ai: &AiTx, event: &Event) -> Result<Applied> {
+    let shown = queries::delete_shown_of_owner(ai, event.aggregate_id.into()).await?;
+    Ok(Applied::Done(json!({ "shown": shown })))
+}
+
+/// What the account had in collections stands in answers of others too.
+async fn forget_shown(core: &CoreTx, event: &Event, outcome: &Value) -> Result<()> {
+    let shown: Vec<SourceId> = serde_json::from_value(outcome["shown"].clone()).unwrap_or_default();
+    for id in shown {
+        queries::empty_citations(core, id, event.created_at).await?;
+        conversation::forget_source(core, None, id).await?;
+    }
+    Ok(())
 }

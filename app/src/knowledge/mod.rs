@@ -29,7 +29,7 @@ mod sweep;
 pub mod words;
 
 pub use chunk::MediaType;
-pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
+pub use delete::{ON_ACCOUNT_DELETED, ON_ACCOUNT_SHARES_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
 pub use ingest::text_of;
 pub use moving::{COLLECTION_DELETED, ON_COLLECTION_DELETED};
 pub use query_vector::SpaceInfo;

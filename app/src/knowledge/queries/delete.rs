@@ -52,6 +52,17 @@ pub(in crate::knowledge) async fn delete_seen(
     Ok((Fate::Deleted, shown))
 }
 
+/// Deletes a user's sources in collections, with their passages; which they were.
+pub(in crate::knowledge) async fn delete_shown_of_owner(ai: &AiTx, owner: UserId) -> Result<Vec<SourceId>> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "DELETE FROM ai_kb_sources WHERE owner_id = $1 AND collection_id IS NOT NULL RETURNING id",
+        [owner.0.into()],
+    );
+    let rows = ai.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
+}
+
 /// Deletes at most `limit` sources of a user, with their passages.
 pub(in crate::knowledge) async fn delete_of_owner(ai: &AiTx, owner: UserId, limit: u64) -> Result<u64> {
     let some = kb_source::Entity::find()

@@ -108,7 +108,7 @@ async fn a_reader_finds_and_cites_and_changes_nothing_until_the_share_is_withdra
     share(&owner, &id, &reader).await;
     share(&owner, &id, &reader).await;
     assert!(finds(&owner).await && finds(&reader).await && !finds(&other).await && !finds(&admin).await);
-    // The same at another replica, and with an API key of the reader.
+    // The same with an API key of the reader.
     let key =
         reader.post("/auth/api-keys", json!({"name": "k", "scopes": ["knowledge:read"]})).await.expect(201);
     let key = reader.with_token(key["key"].as_str().unwrap());
@@ -184,7 +184,7 @@ async fn only_users_of_the_tenant_are_shared_with_and_the_tenant_only_by_adminis
         (app.user().await, app.admin().await, app.user().await, app.user().await);
     let tenant = Uuid::now_v7();
     let sql = format!(
-        "INSERT INTO tenants (id, name) VALUES ('{tenant}', 'theirs'); UPDATE users SET tenant_id = '{tenant}' WHERE id = '{}'",
+        "INSERT INTO tenants (id, slug, name) VALUES ('{tenant}', 'theirs', 'Theirs'); UPDATE users SET tenant_id = '{tenant}' WHERE id = '{}'",
         foreign.id
     );
     app.core().execute_unprepared(&sql).await.unwrap();
@@ -343,8 +343,11 @@ async fn a_deleted_source_or_account_leaves_nothing_of_a_collection_behind() {
         .await
         .expect(200);
     assert!(finds(&reader).await);
+    reader.ask(&conversation, "Where does the kestrel hover?").await.expect(200);
+    assert_eq!(count(app.core(), kept).await, 1);
     tandem::auth::delete_account(&app.state, owner.id.into()).await.unwrap();
     assert!(!finds(&reader).await);
+    assert_eq!(count(app.core(), kept).await + count(app.core(), logged).await, 0);
     for table in ["ai_kb_sources", "ai_kb_documents", "ai_kb_words"] {
         assert_eq!(number(&app, &format!("SELECT count(*) FROM {table}"), []).await, 0, "{table}");
     }
