@@ -76,10 +76,14 @@ async fn an_orphan_that_has_no_pid_file_yet_is_waited_for() {
     let socket = std::fs::read_to_string(&pid_file).unwrap().lines().nth(4).unwrap().to_owned();
     let files = [pid_file, std::path::Path::new(&socket).join(".s.PGSQL.5432.lock")];
     let aside = |file: &std::path::Path| file.with_extension("aside");
-    files.iter().for_each(|file| std::fs::rename(file, aside(file)).unwrap());
+    for file in &files {
+        std::fs::rename(file, aside(file)).unwrap();
+    }
     let shown = async {
         tokio::time::sleep(Duration::from_millis(400)).await;
-        files.iter().for_each(|file| std::fs::rename(aside(file), file).unwrap());
+        for file in &files {
+            std::fs::rename(aside(file), file).unwrap();
+        }
     };
     let (server, ()) = tokio::join!(EmbeddedServer::open(&settings, Purpose::Serve), shown);
     let server = server.unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
+use tandem::db::Reach;
 use tandem::knowledge::words;
 use uuid::Uuid;
 
@@ -161,7 +162,7 @@ async fn row_security_shows_a_collection_to_its_readers_and_lets_none_of_them_wr
     share(&owner, &id, &reader).await;
     let id: Uuid = id.parse().unwrap();
     let sources = "SELECT count(*) FROM ai_kb_sources";
-    let rows = async |reach: tandem::db::Reach| {
+    let rows = async |reach: Reach| {
         let ai = app.state.ai.begin_for(&reach).await.unwrap();
         let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sources);
         let rows: i64 = ai.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap();
@@ -169,7 +170,6 @@ async fn row_security_shows_a_collection_to_its_readers_and_lets_none_of_them_wr
         let written = ai.execute_unprepared(&write).await.unwrap().rows_affected();
         (rows, written)
     };
-    use tandem::db::Reach;
     assert_eq!(rows(Reach::reading([reader.id])).await, (0, 0));
     assert_eq!(rows(Reach::reading([reader.id, id])).await, (1, 0));
     // Not even who may write for the collection writes what belongs to somebody else.

@@ -328,7 +328,6 @@ fn wrong_fields() -> Vec<(&'static str, Value, &'static str)> {
         ("/knowledge/sources/batch", json!({ "items": [] }), "items"),
         ("/knowledge/sources/batch", json!({ "items": vec![json!({}); 501] }), "items"),
         ("/knowledge/sources/batch", json!({ "items": {} }), "items"),
-        ("/knowledge/collections", json!({ "name": " " }), "name"),
         ("/knowledge/collections", json!({ "name": nul }), "name"),
         ("/knowledge/collections", json!({ "name": "n".repeat(101) }), "name"),
         ("/knowledge/collections", json!({ "name": "n", "description": long }), "description"),
