@@ -102,6 +102,10 @@ id_type!(
     SpaceId
 );
 id_type!(
+    /// A collection of sources (core).
+    CollectionId
+);
+id_type!(
     /// A source of the knowledge base (ai).
     SourceId
 );

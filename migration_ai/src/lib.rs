@@ -18,6 +18,7 @@ mod m20261121_000028_pairs;
 mod m20261121_000050_words;
 mod m20261121_000052_spaces;
 mod m20261122_000054_addresses;
+mod m20261122_000056_collections;
 mod m20261122_000058_pin;
 mod security;
 
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000050_words::Migration),
             Box::new(m20261122_000054_addresses::Migration),
             Box::new(m20261121_000052_spaces::Migration),
+            Box::new(m20261122_000056_collections::Migration),
             Box::new(m20261122_000058_pin::Migration),
         ]
     }

@@ -31,6 +31,7 @@ mod m20261121_000042_batch;
 mod m20261121_000043_definitions;
 mod m20261121_000044_figure_citations;
 mod m20261121_000046_message_words;
+mod m20261122_000056_collections;
 
 /// Applies the core chain.
 #[derive(Debug)]
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000043_definitions::Migration),
             Box::new(m20261121_000044_figure_citations::Migration),
             Box::new(m20261121_000046_message_words::Migration),
+            Box::new(m20261122_000056_collections::Migration),
         ]
     }
 

@@ -1,8 +1,9 @@
 //! The end of an account.
 
+use entity::core::collection;
 use entity::core::user::{self, Role};
 use entity::ids::UserId;
-use sea_orm::EntityTrait;
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -15,6 +16,9 @@ use crate::state::AppState;
 /// The event that an account is gone from core, with everything core held of it.
 pub const ACCOUNT_DELETED: &str = "account.deleted";
 
+/// The event before it, for an account with collections: what others were shown of them is taken back.
+pub const ACCOUNT_SHARES_DELETED: &str = "account.shares_deleted";
+
 fn aggregate(id: UserId) -> Aggregate {
     Aggregate::new("account", id)
 }
@@ -25,9 +29,16 @@ fn aggregate(id: UserId) -> Aggregate {
 pub async fn delete_account(state: &AppState, id: UserId) -> Result<bool> {
     let core = state.core.begin().await?;
     require_other_admin_unless_ordinary(&core, id).await?;
+    let collections = collection::Entity::find().filter(collection::Column::OwnerId.eq(id));
+    let shares = collections.count(&core).await? > 0;
     let deleted = user::Entity::delete_by_id(id).exec(&core).await?;
     if deleted.rows_affected == 0 {
         return Err(Error::NotFound("user"));
+    }
+    if shares {
+        let kind = ACCOUNT_SHARES_DELETED;
+        let event = NewEvent { kind, aggregate: aggregate(id), payload: json!({}), owner_id: Some(id) };
+        outbox::publish(&core, event).await?;
     }
     let event =
         NewEvent { kind: ACCOUNT_DELETED, aggregate: aggregate(id), payload: json!({}), owner_id: Some(id) };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use entity::core::api_key;
 use entity::core::user::Role;
-use entity::ids::{ApiKeyId, TenantId, UserId};
+use entity::ids::{ApiKeyId, CollectionId, TenantId, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
@@ -12,6 +12,7 @@ use sea_orm::{
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+use super::queries::COLLECTIONS;
 use super::scope::{self, Needs};
 use super::{CurrentUser, Grants, keys, login};
 use crate::db::{CoreConn, CoreDb};
@@ -38,6 +39,7 @@ struct Presented {
     email: String,
     role: Role,
     is_active: bool,
+    collections: Vec<Uuid>,
 }
 
 /// Makes a key; it is not kept and cannot be shown again. 403 `admin_scope` for
@@ -139,15 +141,14 @@ pub(super) async fn delete(core: &impl CoreConn, user: UserId, id: ApiKeyId) -> 
 /// The user a key acts for and the key's scopes, if it holds and may do what
 /// the route needs. One query: role and account are what they are now.
 pub(super) async fn authenticate(core: &CoreDb, key: &str, needs: Needs) -> Result<(CurrentUser, Grants)> {
-    let statement = Statement::from_sql_and_values(
-        DbBackend::Postgres,
+    let sql = format!(
         "SELECT k.id AS key_id, k.scopes, coalesce(k.expires_at <= now(), false) AS expired,
                 coalesce(k.last_used_at <= now() - interval '1 minute', true) AS unnoted,
-                u.id, u.tenant_id, u.email, u.role, u.is_active
+                u.id, u.tenant_id, u.email, u.role, u.is_active, {COLLECTIONS}
            FROM api_keys AS k JOIN users AS u ON u.id = k.user_id
-          WHERE k.key_hash = $1",
-        [keys::sha256(key).into()],
+          WHERE k.key_hash = $1"
     );
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [keys::sha256(key).into()]);
     let presented = Presented::find_by_statement(statement)
         .one(core)
         .await?
@@ -174,8 +175,9 @@ pub(super) async fn authenticate(core: &CoreDb, key: &str, needs: Needs) -> Resu
     if presented.unnoted {
         note_use(core, presented.key_id).await.can_fail("the last use of an API key is not noted");
     }
-    let Presented { id, tenant_id, email, role, scopes, .. } = presented;
-    Ok((CurrentUser { id, tenant_id, email, role }, Grants::Key(scopes.into())))
+    let Presented { id, tenant_id, email, role, scopes, collections, .. } = presented;
+    let collections = collections.into_iter().map(CollectionId).collect();
+    Ok((CurrentUser { id, tenant_id, email, role, collections }, Grants::Key(scopes.into())))
 }
 
 /// At most once a minute, so that a busy key is not a busy row.

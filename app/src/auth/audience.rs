@@ -1,11 +1,12 @@
 //! Ownership of rows in ai: who wrote them for whom, and who may read them.
 //!
-//! A row belongs to a user, or is shared with a tenant, or with everybody.
-//! The database folds the three into one generated column, `audience`, and a
-//! reader's [`Audience`] is the set of values that reader may see. Finders take
-//! it as a required argument; there is no finder without.
+//! A row belongs to a user, or is shared with a tenant, or with everybody. The
+//! database folds the three into one column, `audience`, and a reader's
+//! [`Audience`] is the set of values that reader may see. Finders take it as a
+//! required argument; there is no finder without. Sources in a collection have
+//! its id there: who reads it is asked of core, and whose they are stays.
 
-use entity::ids::{TenantId, UserId};
+use entity::ids::{CollectionId, TenantId, UserId};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use uuid::Uuid;
 
@@ -61,8 +62,8 @@ impl Ownership {
         Reach::default().and_writing([self.audience()])
     }
 
-    /// The value of the generated column `audience`; also the namespace of
-    /// deterministic ids, so that equal texts of two users are two rows.
+    /// The value of the column `audience` outside of collections; also the namespace
+    /// of deterministic ids, so that equal texts of two users are two rows.
     pub fn audience(&self) -> Uuid {
         match (self.owner_id, self.tenant_id) {
             (Some(owner), _) => owner.0,
@@ -80,6 +81,17 @@ impl Audience {
     /// Own rows, the tenant's, and everybody's.
     pub fn of(user: UserId, tenant: TenantId) -> Self {
         Self(vec![user.0, tenant.0, Uuid::nil()])
+    }
+
+    /// These collections' rows too.
+    #[must_use]
+    pub fn and_collections(mut self, collections: &[CollectionId]) -> Self {
+        for id in collections {
+            if !self.0.contains(&id.0) {
+                self.0.push(id.0);
+            }
+        }
+        self
     }
 
     /// Whose it is; what is embedded for a search is on this user's account.
@@ -116,6 +128,7 @@ mod tests {
             tenant_id: TenantId(Uuid::now_v7()),
             email: "someone@example.com".to_owned(),
             role,
+            collections: Vec::new(),
         }
     }
 

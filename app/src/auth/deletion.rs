@@ -16,7 +16,7 @@ pub struct Deletion {
     /// The row as it was seen; none when ai was away. What was made again
     /// since has a higher one, and stays.
     pub generation: Option<i64>,
-    /// An administrator asks, who may delete what others see.
+    /// Others may have been shown it: an administrator asks, or it was in a collection.
     pub admin: bool,
 }
 
@@ -26,6 +26,12 @@ impl Deletion {
         let admin = user.is_admin();
         let audiences = if admin { vec![user.id.0, user.tenant_id.0, Uuid::nil()] } else { vec![user.id.0] };
         Self { audiences, generation, admin }
+    }
+
+    /// Others may have been shown it, if so.
+    #[must_use]
+    pub fn shown_to_others(self, shown: bool) -> Self {
+        Self { admin: self.admin || shown, ..self }
     }
 
     /// For the event.

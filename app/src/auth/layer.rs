@@ -60,7 +60,7 @@ pub async fn require_user(gate: &Gate, route: Option<&MatchedPath>, request: &mu
 
 async fn authenticate(state: &AppState, token: &str) -> Result<CurrentUser> {
     let id = access::verify(&state.signing_key, token)?;
-    let user = state.core.promptly(queries::by_id(&state.core, id)).await?;
+    let user = state.core.promptly(queries::account(&state.core, id)).await?;
     let user = user.ok_or_else(access::invalid_token)?;
     if !user.is_active {
         return Err(login::account_disabled());

@@ -34,7 +34,7 @@ mod tickets;
 mod user;
 
 pub use access::{access_token, sign_access_token};
-pub use account::{ACCOUNT_DELETED, delete_account, require_account};
+pub use account::{ACCOUNT_DELETED, ACCOUNT_SHARES_DELETED, delete_account, require_account};
 pub use accounts::{
     AccountChange, Change, change_account, find_account, find_account_by_email, list_accounts,
     require_other_admin,
@@ -46,7 +46,7 @@ pub use grants::Grants;
 pub use invitations::{NewInvitation, delete_invitation, invite, list_invitations};
 pub use layer::{Gate, require_user};
 pub use password::generate_password;
-pub use queries::find_user_by_email;
+pub use queries::{again, find_user_by_email};
 pub use register::{NewUser, create_user, require_registration_open};
 pub use set_password::set_password;
 pub use setup::setup_token;

@@ -45,7 +45,7 @@ pub(super) async fn redeem(core: &CoreDb, ticket: &str, message: Uuid) -> Result
         [keys::sha256(ticket).into(), message.into()],
     );
     let row = core.query_one_raw(statement).await?.ok_or_else(invalid_ticket)?;
-    let user = queries::by_id(core, row.try_get("", "user_id")?).await?.ok_or_else(invalid_ticket)?;
+    let user = queries::account(core, row.try_get("", "user_id")?).await?.ok_or_else(invalid_ticket)?;
     if !user.is_active {
         return Err(login::account_disabled());
     }

@@ -4,7 +4,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use entity::core::user::{self, Role};
-use entity::ids::{TenantId, UserId};
+use entity::ids::{CollectionId, TenantId, UserId};
 
 use super::Audience;
 use crate::error::Error;
@@ -21,12 +21,14 @@ pub struct CurrentUser {
     pub email: String,
     /// What the user may do.
     pub role: Role,
+    /// Collections of sources that the user may read, as they were when the account was read.
+    pub collections: Vec<CollectionId>,
 }
 
 impl CurrentUser {
     /// The rows this user may read.
     pub fn audience(&self) -> Audience {
-        Audience::of(self.id, self.tenant_id)
+        Audience::of(self.id, self.tenant_id).and_collections(&self.collections)
     }
 
     /// Whether the administration is open to this user.
@@ -44,8 +46,15 @@ impl<S: Sync> FromRequestParts<S> for CurrentUser {
 }
 
 impl From<user::Model> for CurrentUser {
+    /// Of somebody who logs in: what reads for a user reads the account with its collections.
     fn from(user: user::Model) -> Self {
-        Self { id: user.id, tenant_id: user.tenant_id, email: user.email, role: user.role }
+        Self {
+            id: user.id,
+            tenant_id: user.tenant_id,
+            email: user.email,
+            role: user.role,
+            collections: Vec::new(),
+        }
     }
 }
 

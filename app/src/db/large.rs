@@ -14,7 +14,7 @@ const KEPT_FOR: Duration = Duration::from_secs(30);
 
 /// Filters remembered at once; and the longest one that is, in bytes.
 const FILTERS_MAX: usize = 1024;
-const LENGTH_MAX: usize = 1024;
+const LENGTH_MAX: usize = 4096;
 
 /// The filters that let many rows pass, and until when that is believed.
 #[derive(Clone, Debug, Default)]

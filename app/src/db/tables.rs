@@ -37,6 +37,8 @@ pub fn core() -> Vec<Table> {
         table::<core::cash_flow::Entity>(),
         table::<core::character::Entity>(),
         table::<core::citation::Entity>(),
+        table::<core::collection::Entity>(),
+        table::<core::collection_reader::Entity>(),
         table::<core::company_profile::Entity>(),
         table::<core::conversation::Entity>(),
         table::<core::conversation_summary::Entity>(),

@@ -175,8 +175,9 @@ impl Embedding<'_> {
                 .into_iter()
                 .filter(|source| refused.iter().all(|(item, _)| item.id != source.source.id))
                 .partition(|source| source.vectors.len() < source.passages.len());
-            queries::write(&self.state.ai, self.context.run, self.active, &rest).await?;
-            *self.done += refused.len() + rest.len();
+            let written = rest.len();
+            queries::write(&self.state.ai, self.context.run, self.active, rest).await?;
+            *self.done += refused.len() + written;
             self.context.progress(count(*self.done));
             sources = open;
         }

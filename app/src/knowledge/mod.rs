@@ -7,8 +7,11 @@
 //! reader passes the audience it reads for. [`search`] finds by meaning and by words.
 
 pub mod accept;
+mod change;
 mod chunk;
+mod collections;
 mod delete;
+mod duplicates;
 mod fields;
 mod files;
 pub mod http;
@@ -16,6 +19,7 @@ mod ids;
 pub mod import;
 mod ingest;
 pub mod jobs;
+mod moving;
 mod outline;
 mod queries;
 mod query_vector;
@@ -25,8 +29,9 @@ mod sweep;
 pub mod words;
 
 pub use chunk::MediaType;
-pub use delete::{ON_ACCOUNT_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
+pub use delete::{ON_ACCOUNT_DELETED, ON_ACCOUNT_SHARES_DELETED, ON_SOURCE_DELETED, SOURCE_DELETED};
 pub use ingest::text_of;
+pub use moving::{COLLECTION_DELETED, ON_COLLECTION_DELETED};
 pub use query_vector::SpaceInfo;
 pub use search::{
     ByWords, GroupBy, Hit, Passage, SearchMode, SearchRequest, SearchResult, expand, look_up, retrieve,

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use entity::ai::kb_document;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use entity::ids::{CollectionId, DocumentId, SourceId, TenantId, UserId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use super::chunk::Passage;
 use super::queries::Started;
 use super::{fields, ids};
 use crate::auth::Ownership;
+use crate::db::AiTx;
 use crate::db::word_index::{Entry, PASSAGES};
 use crate::error::{Context, Result};
 use crate::ranking::keys::Stored;
@@ -83,12 +85,18 @@ fn short_values(value: &Value, values: &mut Vec<String>) {
     }
 }
 
+/// Who reads a passage, as the database says it.
+fn audience(owner: Option<UserId>, tenant: Option<TenantId>, collection: Option<CollectionId>) -> Uuid {
+    let ownership = Ownership { owner_id: owner, tenant_id: tenant };
+    collection.map_or_else(|| ownership.audience(), |collection| collection.0)
+}
+
 /// The rows of the words of a source's passages.
 pub(super) fn entries(source: &Started, passages: &[Passage]) -> Vec<Entry> {
-    let ownership = Ownership { owner_id: source.owner_id, tenant_id: source.tenant_id };
+    let audience = audience(source.owner_id, source.tenant_id, source.collection_id);
     let entry = |(passage, position): (&Passage, i32)| {
         let text = Text {
-            audience: ownership.audience(),
+            audience,
             title: &source.title,
             heading_path: &passage.heading_path,
             content: &passage.content,
@@ -140,10 +148,33 @@ pub async fn index_some(state: &AppState) -> Result<u64> {
         .into_partial_model()
         .all(&ai)
         .await?;
+    let indexed = index(&ai, rows).await?;
+    ai.commit().await?;
+    Ok(indexed)
+}
+
+/// Stores the words of a source's passages, which have none since it was moved.
+pub(super) async fn index_moved(ai: &AiTx, source: SourceId) -> Result<()> {
+    let mut after = -1;
+    loop {
+        let rows: Vec<Row> = kb_document::Entity::find()
+            .filter(kb_document::Column::SourceId.eq(source))
+            .filter(kb_document::Column::Position.gt(after))
+            .order_by_asc(kb_document::Column::Position)
+            .limit(BATCH)
+            .into_partial_model()
+            .all(ai)
+            .await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.position;
+        index(ai, rows).await?;
+    }
+}
+
+async fn index(ai: &AiTx, rows: Vec<Row>) -> Result<u64> {
     let entries = tokio::task::spawn_blocking(move || rows.iter().map(Row::entry).collect::<Vec<_>>());
     let entries = entries.await.context("taking passages apart")?;
-    PASSAGES.insert(&ai, &entries).await?;
-    ai.commit().await?;
+    PASSAGES.insert(ai, &entries).await?;
     Ok(entries.len() as u64)
 }
 
@@ -165,21 +196,22 @@ pub async fn fold_counts(state: &AppState) -> Result<u64> {
 #[derive(Debug, sea_orm::DerivePartialModel)]
 #[sea_orm(entity = "kb_document::Entity", from_query_result)]
 struct Row {
-    id: entity::ids::DocumentId,
-    owner_id: Option<entity::ids::UserId>,
-    tenant_id: Option<entity::ids::TenantId>,
+    id: DocumentId,
+    owner_id: Option<UserId>,
+    tenant_id: Option<TenantId>,
+    collection_id: Option<CollectionId>,
     title: String,
     heading_path: String,
     content: String,
     scope: String,
     metadata: Value,
+    position: i32,
 }
 
 impl Row {
     fn entry(&self) -> Entry {
-        let ownership = Ownership { owner_id: self.owner_id, tenant_id: self.tenant_id };
         let text = Text {
-            audience: ownership.audience(),
+            audience: audience(self.owner_id, self.tenant_id, self.collection_id),
             title: &self.title,
             heading_path: &self.heading_path,
             content: &self.content,

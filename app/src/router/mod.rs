@@ -8,6 +8,7 @@ mod batch;
 mod cors;
 mod edge;
 mod imports;
+mod knowledge;
 mod market;
 mod portfolios;
 
@@ -34,7 +35,7 @@ use crate::idempotency::{Keeper, Kind, Rule};
 use crate::server::{health, identified, metrics};
 use crate::state::AppState;
 use crate::web::extract::BodyLimit;
-use crate::{admin, auth, chat, conversation, feedback, knowledge, mcp, memory, openai, persona, usage, web};
+use crate::{admin, auth, chat, conversation, feedback, mcp, memory, openai, persona, usage, web};
 
 /// Where the API lives.
 pub const BASE: &str = "/api/v1";
@@ -74,6 +75,7 @@ pub const IDEMPOTENT: &[Rule] = &[
     Rule { path: "/api/v1/chat/import", kind: Kind::Kept },
     Rule { path: "/api/v1/chat/messages/{id}/regenerate", kind: Kind::Turn },
     Rule { path: "/api/v1/chat/send", kind: Kind::Turn },
+    Rule { path: "/api/v1/knowledge/collections", kind: Kind::Kept },
     Rule { path: "/api/v1/knowledge/sources", kind: Kind::Kept },
     Rule { path: "/api/v1/knowledge/sources/batch", kind: Kind::Kept },
     Rule { path: "/api/v1/memories", kind: Kind::Kept },
@@ -106,7 +108,8 @@ struct Document;
 fn api() -> OpenApiRouter<AppState> {
     accounts()
         .merge(chats())
-        .merge(knowledge_and_memories())
+        .merge(knowledge::knowledge())
+        .merge(memories())
         .merge(market::market())
         .merge(batch::batch())
         .merge(administration())
@@ -169,12 +172,8 @@ fn chats() -> OpenApiRouter<AppState> {
         ))
 }
 
-fn knowledge_and_memories() -> OpenApiRouter<AppState> {
+fn memories() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(knowledge::http::create_source, knowledge::http::list_sources))
-        .routes(routes!(knowledge::http::create_sources))
-        .routes(routes!(knowledge::http::get_source, knowledge::http::delete_source))
-        .routes(routes!(knowledge::http::search))
         .routes(routes!(
             memory::http::create::create,
             memory::http::list::list,

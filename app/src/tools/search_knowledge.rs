@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::registry::Tool;
 use super::report::Found;
 use super::{Caller, ToolError};
+use crate::auth;
 use crate::knowledge::{self, Passage, SearchRequest};
 use crate::web::text;
 
@@ -46,7 +47,9 @@ impl Tool for SearchKnowledge {
         let state = &caller.state;
         state.outbox.settle(caller.user.id).await?;
         let request = SearchRequest { query: Some(self.query), limit, scopes, ..SearchRequest::default() };
-        let found = knowledge::search(state, &caller.user.audience(), request).await?;
+        // A turn may last for minutes; what is shared by now counts.
+        let user = auth::again(&state.core, &caller.user).await?;
+        let found = knowledge::search(state, &user.audience(), request).await?;
         let passages: Vec<Passage> = found.hits.into_iter().map(Passage::from).collect();
         let items: Vec<Value> = passages.iter().map(item).collect();
         let record: Vec<Value> = passages

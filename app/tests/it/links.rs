@@ -231,3 +231,28 @@ async fn what_events_delete_leaves_no_orphans() {
     assert_eq!((report.verdict, orphans(&report)), (Verdict::Clean, Vec::new()));
     assert_eq!((report.outbox.pending, report.unknown_to_ai), (0, 0));
 }
+
+#[tokio::test]
+async fn a_source_whose_collection_vanished_is_its_owners_again() {
+    let app = patient().await;
+    let user = app.user().await;
+    let body = json!({ "title": "Goldbook", "text": "Gold is a precious metal." });
+    let source = user.post("/knowledge/sources", body).await.expect(202)["id"].clone();
+    app.run_jobs().await;
+    let made = user.post("/knowledge/collections", json!({ "name": "Metals" })).await.expect(201);
+    let path = format!("/knowledge/sources/{}", source.as_str().unwrap());
+    user.patch(&path, json!({ "collection_id": made["id"] })).await.expect(200);
+    assert_eq!(check(&app, false).await.verdict, Verdict::Clean);
+    app.core().execute_unprepared("DELETE FROM knowledge_collections").await.unwrap();
+    user.get(&path).await.expect_problem(404, "not_found");
+    let report = check(&app, true).await;
+    assert_eq!(orphans(&report), [("ai_kb_sources", "collection_gone", 1)]);
+    a_week_later(&app).await;
+    check(&app, true).await;
+    assert_eq!(check(&app, false).await.verdict, Verdict::Clean);
+    assert_eq!(user.get(&path).await.expect(200)["collection_id"], Value::Null);
+    tandem::knowledge::words::index_some(&app.state).await.unwrap();
+    let words = json!({ "query": "gold", "mode": "lexical" });
+    let found = user.post("/knowledge/search", words).await.expect(200);
+    assert_eq!(found["hits"].as_array().unwrap().len(), 1);
+}

@@ -450,8 +450,7 @@ async fn store_again(user: &TestUser) -> String {
 }
 
 async fn current(app: &TestApp, user: &TestUser) -> CurrentUser {
-    let row = tandem::auth::find_user_by_email(app.core(), &user.email).await.unwrap().unwrap();
-    CurrentUser { id: UserId(user.id), tenant_id: row.tenant_id, email: row.email, role: row.role }
+    tandem::auth::find_user_by_email(app.core(), &user.email).await.unwrap().unwrap()
 }
 
 async fn audience(app: &TestApp, user: &TestUser) -> Audience {

@@ -17,7 +17,7 @@ static_assertions::assert_not_impl_any!(CoreTx: AiConn);
 static_assertions::assert_not_impl_any!(AiDb: CoreConn);
 static_assertions::assert_not_impl_any!(AiTx: CoreConn);
 
-const CORE_TABLES: [&str; 53] = [
+const CORE_TABLES: [&str; 55] = [
     "api_keys",
     "balance_sheets",
     "batch_job_schedules",
@@ -41,6 +41,8 @@ const CORE_TABLES: [&str; 53] = [
     "income_statements",
     "invitations",
     "jobs",
+    "knowledge_collection_readers",
+    "knowledge_collections",
     "login_failures",
     "market_data_cache",
     "mcp_servers",
@@ -234,6 +236,8 @@ async fn every_entity_matches_its_table() {
     check(app.core(), core::message::Entity, &["search"]).await;
     check(app.core(), core::message_event::Entity, &[]).await;
     check(app.core(), core::citation::Entity, &[]).await;
+    check(app.core(), core::collection::Entity, &[]).await;
+    check(app.core(), core::collection_reader::Entity, &[]).await;
     check(app.core(), core::job::Entity, &[]).await;
     check(app.core(), core::idempotency_key::Entity, &[]).await;
     check(app.core(), core::outbox::Entity, &[]).await;

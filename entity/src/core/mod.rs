@@ -13,6 +13,8 @@ pub mod calendar_day;
 pub mod cash_flow;
 pub mod character;
 pub mod citation;
+pub mod collection;
+pub mod collection_reader;
 pub mod company_profile;
 pub mod conversation;
 pub mod conversation_summary;

@@ -45,10 +45,11 @@ pub(super) struct Link {
 }
 
 /// Every link across the wall.
-pub(super) const LINKS: [Link; 6] = [
+pub(super) const LINKS: [Link; 7] = [
     of_ai("ai_feedback", "message_id", "messages", "message_gone", Remedy::Delete),
     of_ai("ai_feedback", "user_id", "users", "user_gone", Remedy::Delete),
     of_ai("ai_kb_sources", "owner_id", "users", "owner_gone", Remedy::Delete),
+    of_ai("ai_kb_sources", "collection_id", "knowledge_collections", "collection_gone", Remedy::Unset),
     of_ai("ai_memories", "owner_id", "users", "owner_gone", Remedy::Delete),
     of_ai("ai_memories", "source_message_id", "messages", "message_gone", Remedy::Unset),
     Link {

@@ -1,23 +1,27 @@
 //! Listing, reading and deleting sources.
 
+use std::collections::{BTreeSet, HashMap};
+
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::{DateTime, Utc};
 use entity::ai::kb_source::Status;
 use entity::core::job;
-use entity::ids::{JobId, SourceId};
+use entity::ids::{CollectionId, JobId, SourceId, UserId};
 use garde::Validate;
-use sea_orm::EntityTrait;
-use serde::{Deserialize, Serialize};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::source_body::{Progress, SourceBody, SourceStatus};
 use crate::auth::CurrentUser;
 use crate::error::{Error, Result};
 use crate::knowledge::delete::delete;
-use crate::knowledge::queries::{self, Shown};
+use crate::knowledge::jobs::INGEST;
+use crate::knowledge::queries::{self, Shown, Wanted};
 use crate::state::AppState;
 use crate::web::page::{LIMIT_MAX, limit_default};
+use crate::web::text::no_nul;
 use crate::web::{self, Cursor, Json, Page, Path, Problems, Query};
 
 /// Which sources to list.
@@ -30,6 +34,23 @@ pub struct SourcesQuery {
     #[serde(default)]
     #[param(inline)]
     pub status: Option<SourceStatus>,
+    /// Only sources with this label.
+    #[garde(length(chars, max = 100), inner(custom(no_nul)))]
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Only sources in this collection.
+    #[garde(skip)]
+    #[serde(default)]
+    pub collection: Option<Uuid>,
+    /// Only your own, or only those of others.
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(inline)]
+    pub owner: Option<OwnerFilter>,
+    /// Only sources whose title contains this, in any case; at most 500 characters.
+    #[garde(length(chars, max = 500), inner(custom(no_nul)))]
+    #[serde(default)]
+    pub title: Option<String>,
     /// Rows a page, 1 to 200.
     #[garde(range(min = 1, max = LIMIT_MAX))]
     #[serde(default = "limit_default")]
@@ -42,69 +63,20 @@ pub struct SourcesQuery {
     pub cursor: Option<Cursor>,
 }
 
-/// How far a source is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Whose sources to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum SourceStatus {
-    /// Waits for a worker.
-    Queued,
-    /// Is being cut and embedded.
-    Processing,
-    /// Its passages are found.
-    Ready,
-    /// Given up; `error` says why. Sending the text again tries again.
-    Failed,
-}
-
-/// A source of the knowledge base.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct SourceBody {
-    /// Key.
-    pub id: Uuid,
-    /// Your own id of the text.
-    pub external_id: Option<String>,
-    /// What it is called.
-    pub title: String,
-    /// Its label.
-    pub scope: String,
-    /// How the text is written.
-    pub media_type: String,
-    /// How far it is. While a changed text is on its way, the old passages are found.
-    pub status: SourceStatus,
-    /// Passages.
-    pub documents: i32,
-    /// Where it was fetched from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// Why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Your own fields.
-    #[schema(value_type = Object)]
-    pub metadata: serde_json::Value,
-    /// The job that ingests it.
-    pub job_id: Option<Uuid>,
-    /// How far that job is; only while it is not done, and only for one source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Progress>,
-    /// When it was first sent.
-    pub created_at: DateTime<Utc>,
-    /// When it last changed.
-    pub updated_at: DateTime<Utc>,
-}
-
-/// How far a job is, in sources.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub struct Progress {
-    /// Sources done.
-    pub done: i64,
-    /// Sources of the job.
-    pub total: Option<i64>,
+pub enum OwnerFilter {
+    /// Your own.
+    Own,
+    /// Those of others that you may read.
+    Shared,
 }
 
 /// Lists sources, newest first.
 ///
-/// The user's own and those shared with the tenant or globally.
+/// The user's own, those shared with the tenant or globally, and those in
+/// collections the user may read.
 #[utoipa::path(
     get,
     path = "/knowledge/sources",
@@ -117,11 +89,22 @@ pub async fn list_sources(
     user: CurrentUser,
     Query(query): Query<SourcesQuery>,
 ) -> Result<Json<Page<SourceBody>>> {
-    let status = query.status.map(Status::from);
+    let wanted = Wanted {
+        status: query.status.map(Status::from),
+        scope: query.scope,
+        collection: query.collection.map(CollectionId),
+        is_own: query.owner.map(|owner| owner == OwnerFilter::Own),
+        title: query.title,
+    };
     state.outbox.settle(user.id).await?;
-    let rows = queries::list(&state.ai, &user.audience(), status, query.cursor, query.limit).await?;
+    let rows = queries::list(&state.ai, &user.audience(), &wanted, query.cursor, query.limit).await?;
+    let jobs = jobs_of(&state, &rows).await?;
     let position = |row: &Shown| Cursor { at: row.created_at, id: row.id.0 };
-    Ok(Json(Page::of(rows, query.limit, position, SourceBody::from)))
+    let body = |row: Shown| {
+        let job = row.job_id.and_then(|id| jobs.get(&id));
+        SourceBody::of(&user, row, job)
+    };
+    Ok(Json(Page::of(rows, query.limit, position, body)))
 }
 
 /// One source.
@@ -137,13 +120,7 @@ pub async fn get_source(
     user: CurrentUser,
     Path(id): Path<Uuid>,
 ) -> Result<Json<SourceBody>> {
-    let row = find(&state, &user, SourceId(id)).await?;
-    let job_id = row.job_id.filter(|_| matches!(row.status, Status::Queued | Status::Processing));
-    let mut body = SourceBody::from(row);
-    if let Some(job_id) = job_id {
-        body.progress = progress(&state, job_id).await?;
-    }
-    Ok(Json(body))
+    shown(&state, &user, SourceId(id)).await
 }
 
 /// Deletes a source with its passages.
@@ -170,55 +147,33 @@ pub async fn delete_source(
     Ok(web::gone(delete(&state, &user, SourceId(id)).await?))
 }
 
-async fn find(state: &AppState, user: &CurrentUser, id: SourceId) -> Result<Shown> {
+/// A source as it is now, with how far its job is.
+pub(super) async fn shown(state: &AppState, user: &CurrentUser, id: SourceId) -> Result<Json<SourceBody>> {
     state.outbox.settle(user.id).await?;
-    queries::find(&state.ai, &user.audience(), id).await?.ok_or(Error::NotFound("source"))
+    let row = queries::find(&state.ai, &user.audience(), id).await?.ok_or(Error::NotFound("source"))?;
+    let jobs = jobs_of(state, std::slice::from_ref(&row)).await?;
+    let job = row.job_id.and_then(|id| jobs.get(&id));
+    let progress = job.map(|job| Progress { done: job.progress_done, total: job.progress_total });
+    Ok(Json(SourceBody { progress, ..SourceBody::of(user, row, job) }))
 }
 
-async fn progress(state: &AppState, id: JobId) -> Result<Option<Progress>> {
-    let job = job::Entity::find_by_id(id).one(&state.core).await?;
-    Ok(job.map(|job| Progress { done: job.progress_done, total: job.progress_total }))
-}
-
-impl From<SourceStatus> for Status {
-    fn from(status: SourceStatus) -> Self {
-        match status {
-            SourceStatus::Queued => Self::Queued,
-            SourceStatus::Processing => Self::Processing,
-            SourceStatus::Ready => Self::Ready,
-            SourceStatus::Failed => Self::Failed,
-        }
+/// The jobs of the sources that are not done.
+async fn jobs_of(state: &AppState, rows: &[Shown]) -> Result<HashMap<JobId, job::Model>> {
+    let waiting = rows.iter().filter(|row| matches!(row.status, Status::Queued | Status::Processing));
+    let ids: BTreeSet<JobId> = waiting.filter_map(|row| row.job_id).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
     }
+    let jobs = job::Entity::find().filter(job::Column::Id.is_in(ids)).all(&state.core).await?;
+    Ok(jobs.into_iter().map(|job| (job.id, job)).collect())
 }
 
-impl From<Status> for SourceStatus {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Queued => Self::Queued,
-            Status::Processing => Self::Processing,
-            Status::Ready => Self::Ready,
-            Status::Failed => Self::Failed,
-        }
-    }
-}
-
-impl From<Shown> for SourceBody {
-    fn from(row: Shown) -> Self {
-        Self {
-            id: row.id.0,
-            external_id: row.external_id,
-            title: row.title,
-            scope: row.scope,
-            media_type: row.media_type,
-            status: row.status.into(),
-            documents: row.documents,
-            url: row.url,
-            error: row.error,
-            metadata: row.metadata,
-            job_id: row.job_id.map(|id| id.0),
-            progress: None,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        }
-    }
+/// Ingestions that a user asked for and that are not done.
+pub(super) async fn pending_jobs(state: &AppState, user: UserId) -> Result<u64> {
+    let open = [job::Status::Queued, job::Status::Running];
+    let jobs = job::Entity::find()
+        .filter(job::Column::UserId.eq(user))
+        .filter(job::Column::Kind.eq(INGEST))
+        .filter(job::Column::Status.is_in(open));
+    Ok(jobs.count(&state.core).await?)
 }

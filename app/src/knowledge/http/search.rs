@@ -10,8 +10,8 @@ use crate::web::{Json, Problems};
 
 /// Searches passages by meaning and by words.
 ///
-/// Finds among the user's own sources and those shared with the tenant or
-/// globally. With any filter, `limit` hits come back whenever that many exist.
+/// Finds among the user's own sources, those shared with the tenant or
+/// globally, and those in collections the user may read. With any filter, `limit` hits come back whenever that many exist.
 #[utoipa::path(
     post,
     path = "/knowledge/search",

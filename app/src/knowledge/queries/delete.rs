@@ -26,24 +26,41 @@ pub(in crate::knowledge) enum Fate {
     Refused,
 }
 
-/// Deletes the source that a deletion saw, if whoever asked may.
-pub(in crate::knowledge) async fn delete_seen(ai: &AiTx, id: SourceId, deletion: &Deletion) -> Result<Fate> {
+/// Deletes the source that a deletion saw, if whoever asked may; and whether it was in a collection.
+pub(in crate::knowledge) async fn delete_seen(
+    ai: &AiTx,
+    id: SourceId,
+    deletion: &Deletion,
+) -> Result<(Fate, bool)> {
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
-        "SELECT audience = ANY($2) AS allowed, generation FROM ai_kb_sources WHERE id = $1 FOR UPDATE",
+        "SELECT coalesce(owner_id, tenant_id, '00000000-0000-0000-0000-000000000000') = ANY($2) AS allowed,
+                generation, collection_id IS NOT NULL AS shown FROM ai_kb_sources WHERE id = $1 FOR UPDATE",
         [id.0.into(), deletion.audiences.clone().into()],
     );
     let Some(row) = ai.query_one_raw(statement).await? else {
-        return Ok(Fate::Absent);
+        return Ok((Fate::Absent, false));
     };
     if !row.try_get::<bool>("", "allowed")? {
-        return Ok(Fate::Refused);
+        return Ok((Fate::Refused, false));
     }
+    let shown = row.try_get("", "shown")?;
     if !deletion.saw(row.try_get("", "generation")?) {
-        return Ok(Fate::Newer);
+        return Ok((Fate::Newer, shown));
     }
     kb_source::Entity::delete_by_id(id).exec(ai).await?;
-    Ok(Fate::Deleted)
+    Ok((Fate::Deleted, shown))
+}
+
+/// Deletes a user's sources in collections, with their passages; which they were.
+pub(in crate::knowledge) async fn delete_shown_of_owner(ai: &AiTx, owner: UserId) -> Result<Vec<SourceId>> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "DELETE FROM ai_kb_sources WHERE owner_id = $1 AND collection_id IS NOT NULL RETURNING id",
+        [owner.0.into()],
+    );
+    let rows = ai.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
 }
 
 /// Deletes at most `limit` sources of a user, with their passages.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use entity::ai::kb_document::{self, Column as DocumentColumn};
-use entity::ids::{JobId, SourceId, TenantId, UserId};
+use entity::ids::{CollectionId, JobId, SourceId, TenantId, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult,
+    Statement,
 };
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::db::space::{self, Active};
 use crate::db::word_index::{Entry, PASSAGES};
 use crate::error::Result;
 use crate::knowledge::chunk::Passage;
-use crate::knowledge::ids;
+use crate::knowledge::{ids, words};
 
 /// Rows a statement: 15 parameters each, and Postgres takes 65,535.
 const INSERT_ROWS: usize = 1000;
@@ -63,6 +64,7 @@ pub(in crate::knowledge) struct Started {
     pub(in crate::knowledge) generation: i64,
     pub(in crate::knowledge) owner_id: Option<UserId>,
     pub(in crate::knowledge) tenant_id: Option<TenantId>,
+    pub(in crate::knowledge) collection_id: Option<CollectionId>,
     pub(in crate::knowledge) external_id: Option<String>,
     pub(in crate::knowledge) scope: String,
     pub(in crate::knowledge) title: String,
@@ -78,7 +80,7 @@ pub(in crate::knowledge) async fn start(ai: &AiDb, run: Uuid, items: &[Item]) ->
                  FROM unnest($1::uuid[], $2::bigint[]) AS item(id, generation)
                 WHERE s.id = item.id AND s.generation = item.generation AND s.status IN ('queued', 'processing')
                   AND s.lease_owner = $3
-            RETURNING s.id, s.generation, s.owner_id, s.tenant_id, s.external_id, s.scope, s.title, s.media_type, s.content, s.metadata, s.pages";
+            RETURNING s.id, s.generation, s.owner_id, s.tenant_id, s.collection_id, s.external_id, s.scope, s.title, s.media_type, s.content, s.metadata, s.pages";
     let ai = ai.begin_worker().await?;
     let started = Started::find_by_statement(over(sql, items, [run.into()])).all(&ai).await?;
     ai.commit().await?;
@@ -107,17 +109,18 @@ pub(in crate::knowledge) async fn write(
     ai: &AiDb,
     run: Uuid,
     active: &Active,
-    sources: &[Prepared],
+    mut sources: Vec<Prepared>,
 ) -> Result<()> {
     if sources.is_empty() {
         return Ok(());
     }
     let transaction = ai.begin_worker_in(active.space.id).await?;
-    let lock = "SELECT s.id, s.generation FROM ai_kb_sources s
+    let lock = "SELECT s.id, s.generation, s.collection_id FROM ai_kb_sources s
                   JOIN unnest($1::uuid[], $2::bigint[]) AS item(id, generation) ON s.id = item.id AND s.generation = item.generation
                  WHERE s.status IN ('queued', 'processing') AND s.lease_owner = $3 ORDER BY s.id FOR UPDATE OF s";
-    let current = items(&transaction.query_all_raw(over(lock, &named(sources), [run.into()])).await?)?;
-    let Swap { ids, counts, inserts, words, beside } = swap(sources, &current);
+    let locked = transaction.query_all_raw(over(lock, &named(&sources), [run.into()])).await?;
+    follow(&mut sources, &locked)?;
+    let Swap { ids, counts, inserts, words, beside } = swap(&sources, &items(&locked)?);
     kb_document::Entity::delete_many().filter(DocumentColumn::SourceId.is_in(ids)).exec(&transaction).await?;
     for rows in inserts {
         kb_document::Entity::insert_many(rows).exec_without_returning(&transaction).await?;
@@ -128,6 +131,23 @@ pub(in crate::knowledge) async fn write(
                    FROM unnest($1::uuid[], $2::bigint[]) AS item(id, documents) WHERE s.id = item.id";
     transaction.execute_raw(over(ready, &counts, [])).await?;
     transaction.commit().await
+}
+
+/// A source may have been moved since it was loaded. It stays where it is now, and its words are for
+/// who reads it there.
+fn follow(sources: &mut [Prepared], locked: &[QueryResult]) -> Result<()> {
+    for row in locked {
+        let (id, collection): (SourceId, Option<CollectionId>) =
+            (row.try_get("", "id")?, row.try_get("", "collection_id")?);
+        let moved = |prepared: &&mut Prepared| {
+            prepared.source.id == id && prepared.source.collection_id != collection
+        };
+        if let Some(prepared) = sources.iter_mut().find(moved) {
+            prepared.source.collection_id = collection;
+            prepared.words = words::entries(&prepared.source, &prepared.passages);
+        }
+    }
+    Ok(())
 }
 
 /// What [`write`] changes.
@@ -187,6 +207,7 @@ fn rows(prepared: &Prepared) -> impl Iterator<Item = kb_document::ActiveModel> {
         source_id: Set(source.id),
         owner_id: Set(source.owner_id),
         tenant_id: Set(source.tenant_id),
+        collection_id: Set(source.collection_id),
         scope: Set(source.scope.clone()),
         title: Set(source.title.clone()),
         heading_path: Set(passage.heading_path.clone()),

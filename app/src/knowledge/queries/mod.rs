@@ -4,18 +4,24 @@
 //! items, and touches a source only at the generation the job is about.
 
 mod accept;
+mod change;
+mod collections;
 mod delete;
 mod files;
 mod ingest;
 mod read;
+mod stats;
 
 use sea_orm::{DbBackend, Statement, Value};
 
 pub(super) use accept::*;
+pub(super) use change::*;
+pub(super) use collections::*;
 pub(super) use delete::*;
 pub(super) use files::*;
 pub(super) use ingest::*;
 pub(super) use read::*;
+pub(super) use stats::*;
 
 use super::jobs::Item;
 use crate::error::Result;

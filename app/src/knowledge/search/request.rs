@@ -46,6 +46,10 @@ pub struct SearchRequest {
     #[serde(default)]
     #[garde(length(min = 1, max = 100))]
     pub source_ids: Option<Vec<Uuid>>,
+    /// Only sources in these collections; 1 to 100.
+    #[serde(default)]
+    #[garde(length(min = 1, max = 100))]
+    pub collections: Option<Vec<Uuid>>,
     /// Only passages stored at this time or later.
     #[serde(default)]
     #[garde(skip)]
@@ -126,6 +130,11 @@ impl SearchRequest {
         if let Some(sources) = &self.source_ids {
             filter = filter.add(Expr::col("source_id").is_in(sources.iter().copied()));
         }
+        // Who reads a collection is its passages' audience.
+        if let Some(collections) = &self.collections {
+            filter = filter.add(Expr::col("audience").is_in(collections.iter().copied()));
+            filter = filter.add(Expr::col("collection_id").is_not_null());
+        }
         if let Some(from) = self.created_from {
             filter = filter.add(Expr::col("created_at").gte(from));
         }
@@ -143,7 +152,8 @@ impl SearchRequest {
     /// Whether there is any condition but the audience.
     pub(super) fn is_filtered(&self) -> bool {
         let dated = self.created_from.is_some() || self.created_before.is_some();
-        self.scopes.is_some() || self.filter.is_some() || self.source_ids.is_some() || dated
+        let placed = self.source_ids.is_some() || self.collections.is_some();
+        self.scopes.is_some() || self.filter.is_some() || placed || dated
     }
 }
 

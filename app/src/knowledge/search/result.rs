@@ -34,6 +34,9 @@ pub struct Hit {
     pub source_id: Uuid,
     /// The caller's own id of the source.
     pub external_id: Option<String>,
+    /// Where the source was fetched from; for those that were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Title of the source.
     pub title: String,
     /// Headings above the passage, outermost first, joined by " > ".

@@ -11,16 +11,20 @@ pub(super) const COLUMNS: &[&str] =
     &["id", "source_id", "title", "heading_path", "content", "page", "metadata"];
 
 /// Returned with each passage. Its source belongs to the same audience.
-pub(super) const RELATED: [(&str, &str); 1] = [(
-    "external_id",
-    "(SELECT source.external_id FROM ai_kb_sources AS source WHERE source.id = ai_kb_documents.source_id)",
-)];
+pub(super) const RELATED: [(&str, &str); 2] = [
+    (
+        "external_id",
+        "(SELECT source.external_id FROM ai_kb_sources AS source WHERE source.id = ai_kb_documents.source_id)",
+    ),
+    ("url", "(SELECT source.url FROM ai_kb_sources AS source WHERE source.id = ai_kb_documents.source_id)"),
+];
 
 #[derive(Clone, Debug, FromQueryResult)]
 pub(super) struct Row {
     pub(super) id: DocumentId,
     pub(super) source_id: SourceId,
     external_id: Option<String>,
+    url: Option<String>,
     title: String,
     heading_path: String,
     content: String,
@@ -35,6 +39,7 @@ impl From<Row> for Hit {
             document_id: row.id.0,
             source_id: row.source_id.0,
             external_id: row.external_id,
+            url: row.url,
             title: row.title,
             heading_path: row.heading_path,
             content: row.content,

@@ -57,7 +57,12 @@ impl Operation {
     fn path(&self, id: &str) -> String {
         // Where two ids stand in a path, `row_of` gives both.
         let (id, inner) = id.split_once('/').unwrap_or((id, id));
-        let path = self.template.replace("{id}", id).replace("{run}", id).replace("{change_id}", inner);
+        let path = self
+            .template
+            .replace("{id}", id)
+            .replace("{run}", id)
+            .replace("{change_id}", inner)
+            .replace("{reader_id}", inner);
         path.replace("{call_id}", "call_1").replace("{symbol}", "SPY")
     }
 
@@ -130,6 +135,14 @@ async fn row_of(app: &TestApp, owner: &TestUser, template: &str) -> String {
             app.run_jobs().await;
             id
         }
+        "/knowledge/sources/{id}/retry" => {
+            let body = json!({"title": Uuid::now_v7(), "text": "Nobody could read this."});
+            let id = text(&owner.post("/knowledge/sources", body).await.expect(202), "id");
+            let failed = format!("UPDATE ai_kb_sources SET status = 'failed' WHERE id = '{id}'");
+            app.ai().execute_unprepared(&failed).await.unwrap();
+            id
+        }
+        path if path.starts_with("/knowledge/collections/{id}") => collection_row(app, owner, path).await,
         "/memories/{id}" => {
             let body = json!({"content": format!("I am {}", Uuid::now_v7())});
             text(&owner.post("/memories", body).await.expect(201), "id")
@@ -166,6 +179,35 @@ async fn waiting_call(app: &TestApp, owner: &TestUser) -> String {
     id
 }
 
+/// What bodies name: a user of the owner's tenant, and a source of the owner's.
+const READER: &str = "0198c0de-0000-7000-8000-00000000c011";
+const SOURCE: &str = "0198c0de-0000-7000-8000-00000000c012";
+
+/// A collection; where its path names a reader too, one with whom it is shared.
+async fn collection_row(app: &TestApp, owner: &TestUser, path: &str) -> String {
+    let id =
+        text(&owner.post("/knowledge/collections", json!({"name": Uuid::now_v7()})).await.expect(201), "id");
+    let reader = format!(
+        "INSERT INTO users (id, tenant_id, email, password_hash, role)
+         SELECT '{READER}', tenant_id, 'reader@example.com', 'none', 'user' FROM users WHERE id = '{}'
+         ON CONFLICT DO NOTHING",
+        owner.id
+    );
+    app.core().execute_unprepared(&reader).await.unwrap();
+    let source = format!(
+        "INSERT INTO ai_kb_sources (id, owner_id, scope, title, media_type, content, content_hash, status)
+         VALUES ('{SOURCE}', '{}', 'user', 'T', 'text/plain', 'x', '', 'ready') ON CONFLICT DO NOTHING",
+        owner.id
+    );
+    app.ai().execute_unprepared(&source).await.unwrap();
+    if !path.ends_with("{reader_id}") {
+        return id;
+    }
+    let share = json!({"user_id": READER});
+    owner.post(&format!("/knowledge/collections/{id}/readers"), share).await.expect(200);
+    format!("{id}/{READER}")
+}
+
 /// Paths whose id is a portfolio's.
 const PORTFOLIO_PATHS: [&str; 6] = [
     "/analytics/portfolio/",
@@ -200,12 +242,17 @@ fn body_of(operation: &Operation) -> Option<Value> {
             | "/chat/messages/{id}/regenerate"
             | "/chat/messages/{id}/tool-calls/{call_id}/approve"
             | "/chat/messages/{id}/tool-calls/{call_id}/deny"
+            | "/knowledge/sources/{id}/retry"
             | "/portfolios/{id}/calculate"
             | "/tags/{id}/archive"
             | "/tags/{id}/restore"
             | "/v1/responses/{id}/cancel",
         ) => None,
         ("PATCH", "/chat/conversations/{id}") => Some(json!({"title": "another title"})),
+        ("PATCH", "/knowledge/sources/{id}") => Some(json!({"metadata": {"read": true}})),
+        ("PATCH", "/knowledge/collections/{id}") => Some(json!({"description": "for the others"})),
+        ("POST", "/knowledge/collections/{id}/sources") => Some(json!({"source_ids": [SOURCE]})),
+        ("POST", "/knowledge/collections/{id}/readers") => Some(json!({"user_id": READER})),
         ("PATCH", "/auth/api-keys/{id}" | "/characters/{id}" | "/personas/{id}" | "/tags/{id}")
         | ("PATCH" | "PUT", "/portfolios/{id}") => Some(json!({"name": "another name"})),
         ("POST", "/portfolios/{id}/equity-changes") => Some(contribution()),

@@ -1,12 +1,14 @@
 //! The knowledge base, from a text that is sent to a passage that is found.
 
 mod batch;
+mod collections;
 mod failures;
 mod files;
 mod filters;
 mod hybrid;
 mod import;
 mod isolation;
+mod manage;
 mod rerank;
 mod search;
 mod selectivity;

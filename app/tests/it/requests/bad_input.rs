@@ -63,7 +63,7 @@ impl Operation {
             Some(name) => {
                 let path = self.path.replace(&format!("{{{name}}}"), id).replace("{call_id}", "call_1");
                 let inner = "0198c0de-0000-7000-8000-000000000000";
-                path.replace("{change_id}", inner).replace("{run}", inner)
+                path.replace("{change_id}", inner).replace("{reader_id}", inner).replace("{run}", inner)
             }
             None => self.path.clone(),
         }
@@ -239,6 +239,8 @@ fn valid(operation: &Operation) -> Value {
         "send" => json!({ "content": "hello" }),
         "feedback" => json!({ "rating": "up" }),
         "equity-changes" => contribution(),
+        "sources" if operation.path.contains("collections") => json!({ "source_ids": [Uuid::now_v7()] }),
+        "readers" => json!({ "user_id": Uuid::now_v7() }),
         "close" => json!({ "exit_price": 1 }),
         "valuations" => json!({ "valuation_date": "2024-01-02", "price": 1 }),
         "tags" | "remove" => json!({ "tag_ids": [] }),
@@ -326,6 +328,10 @@ fn wrong_fields() -> Vec<(&'static str, Value, &'static str)> {
         ("/knowledge/sources/batch", json!({ "items": [] }), "items"),
         ("/knowledge/sources/batch", json!({ "items": vec![json!({}); 501] }), "items"),
         ("/knowledge/sources/batch", json!({ "items": {} }), "items"),
+        ("/knowledge/collections", json!({ "name": nul }), "name"),
+        ("/knowledge/collections", json!({ "name": "n".repeat(101) }), "name"),
+        ("/knowledge/collections", json!({ "name": "n", "description": long }), "description"),
+        ("/knowledge/search", json!({ "query": "x", "collections": [] }), "collections"),
         ("/knowledge/search", json!({ "query": nul }), "query"),
         ("/knowledge/search", json!({ "query": "x", "limit": 0 }), "limit"),
         ("/knowledge/search", json!({ "query": "x", "limit": 201 }), "limit"),
