@@ -163,9 +163,10 @@ fn fit(counter: Counter, retrieved: &mut Retrieved, budget: &mut Budget<'_>) {
     retrieved.passages.truncate(fitting);
     for passage in &mut retrieved.passages {
         // What stands beside them takes what the passages themselves leave.
-        match left.checked_sub(tokens(&passage.before) + tokens(&passage.after)) {
-            Some(rest) => left = rest,
-            None => (passage.before, passage.after) = Default::default(),
+        if let Some(rest) = left.checked_sub(tokens(&passage.before) + tokens(&passage.after)) {
+            left = rest;
+        } else {
+            (passage.before, passage.after) = Default::default();
         }
     }
     budget.spend(allowed - left);

@@ -150,6 +150,7 @@ async fn like(
             limit: NEIGHBOURS,
             exact_below: state.settings.knowledge.exact_below_rows,
             large: &state.large_filters,
+            is_compressed: state.engine.is_compressed(),
         };
         let mut here: HashMap<SourceId, f64> = HashMap::new();
         for near in vector::nearest::<Passage>(&ai, &search).await?.neighbours {

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::scan::{Token, tokens};
 
-/// Neighbouring words that are compared together.
+/// Neighbouring words that are compared together, as one run.
 const SHINGLE: usize = 3;
 
 /// A text repeats another if so much of it stands there too, word after word.
@@ -17,7 +17,7 @@ pub struct Shingles {
     words: HashSet<String>,
     /// Numbers and names: a text that has one more says something else.
     marks: Vec<String>,
-    shingles: HashSet<u64>,
+    runs: HashSet<u64>,
 }
 
 impl Shingles {
@@ -34,8 +34,8 @@ impl Shingles {
             }
             words.push(word);
         }
-        let shingles = words.windows(SHINGLE.min(words.len().max(1))).map(hash).collect();
-        Self { words: words.into_iter().collect(), marks, shingles }
+        let runs = words.windows(SHINGLE.min(words.len().max(1))).map(hash).collect();
+        Self { words: words.into_iter().collect(), marks, runs }
     }
 
     /// Whether this text says next to nothing that the other does not say: almost all of it
@@ -44,8 +44,8 @@ impl Shingles {
         if !self.marks.iter().all(|mark| other.words.contains(mark)) {
             return false;
         }
-        let shared = self.shingles.intersection(&other.shingles).count();
-        share(shared, self.shingles.len()) >= REPEATED
+        let shared = self.runs.intersection(&other.runs).count();
+        share(shared, self.runs.len()) >= REPEATED
     }
 }
 
