@@ -59,7 +59,7 @@ fn similarity_default() -> f64 {
 
 /// Sources that are there twice.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Duplicates {
+pub struct DuplicateSources {
     /// Sources that are alike. A page of `near` may have none and still not be the last.
     items: Vec<DuplicateGroup>,
     /// Ask for the next page with this; absent on the last one.
@@ -111,12 +111,12 @@ pub struct DuplicateSource {
 /// Among everything you find. It deletes nothing. `near` looks at `limit` sources a page, newest first, of
 /// each at up to 5 passages spread over it, and names what both sides have in common from either side.
 #[utoipa::path(get, path = "/knowledge/duplicates", tag = "knowledge", params(DuplicatesQuery),
-    responses((status = 200, description = "A page of groups.", body = Duplicates), Problems))]
+    responses((status = 200, description = "A page of groups.", body = DuplicateSources), Problems))]
 pub async fn knowledge_duplicates(
     State(state): State<AppState>,
     user: CurrentUser,
     Query(query): Query<DuplicatesQuery>,
-) -> Result<Json<Duplicates>> {
+) -> Result<Json<DuplicateSources>> {
     state.outbox.settle(user.id).await?;
     let DuplicatesQuery { kind, similarity, limit, cursor } = query;
     let audience = user.audience();
@@ -124,7 +124,7 @@ pub async fn knowledge_duplicates(
         DuplicateKind::Same => duplicates::same(&state, &audience, cursor, limit).await?,
         DuplicateKind::Near => duplicates::near(&state, &audience, similarity, cursor, limit).await?,
     };
-    Ok(Json(Duplicates {
+    Ok(Json(DuplicateSources {
         items: found.items.into_iter().map(|group| DuplicateGroup::of(&user, group)).collect(),
         next_cursor: found.next,
         looked_at: found.looked_at,

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::extension::postgres::PgFunc;
+use sea_orm::sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, Query, SelectStatement};
 use uuid::Uuid;
 
@@ -18,6 +18,9 @@ use crate::usage::{QueryVector, embed_query};
 
 /// So many times more are looked at, in the place of those that repeat others.
 const MORE: u64 = 2;
+
+/// What a passage begins with that begins a section of Markdown.
+const HEADING: &str = "^#{1,6} ";
 
 /// Looks the words of a question up that [`retrieve`] is for; while its vector is made.
 pub async fn look_up(state: &AppState, audience: &Audience, query: &str, limit: u64) -> Result<ByWords> {
@@ -99,15 +102,15 @@ pub async fn expand(
     Ok(())
 }
 
-/// Of each passage, those before and after it under the same headings.
+/// Of each passage, those before and after it, unless a heading begins between them.
 fn neighbours(ids: Vec<Uuid>) -> SelectStatement {
     let (table, beside) = (Alias::new(TABLE), Alias::new("beside"));
     let own = |name: &'static str| Expr::col((table.clone(), Alias::new(name)));
     let other = |name: &'static str| Expr::col((beside.clone(), Alias::new(name)));
-    let is_neighbour = own("source_id")
-        .eq(other("source_id"))
-        .and(own("heading_path").eq(other("heading_path")))
-        .and(other("position").eq(own("position").sub(1)).or(other("position").eq(own("position").add(1))));
+    let has_no_heading = |content: Expr| content.binary(PgBinOper::Regex, HEADING).not();
+    let is_before = other("position").eq(own("position").sub(1)).and(has_no_heading(own("content")));
+    let is_after = other("position").eq(own("position").add(1)).and(has_no_heading(other("content")));
+    let is_neighbour = own("source_id").eq(other("source_id")).and(is_before.or(is_after));
     Query::select()
         .exprs([own("id"), other("id"), other("position").lt(own("position")), other("content")])
         .from(TABLE)

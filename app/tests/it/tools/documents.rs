@@ -21,7 +21,7 @@ async fn a_passage_brings_along_what_stands_beside_it_and_that_can_be_quoted() {
         let server = ModelServer::start().await;
         server.always(Script::reply(["It is refunded when the balance recovers [1]."]));
         let app = modelled(&server)
-            .env("TANDEM__KNOWLEDGE__PASSAGE_TOKENS", 22)
+            .env("TANDEM__KNOWLEDGE__PASSAGE_TOKENS", 16)
             .env("TANDEM__CHAT__RETRIEVED_PASSAGES", 1)
             .env("TANDEM__CHAT__EXPANDED_PASSAGES", expanded)
             .start()
