@@ -12,8 +12,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// How often a change of the embedding model is looked for that was left alone.
 const SPACES_EVERY: Duration = Duration::from_secs(4);
 
-/// A start takes few connections, so the indexes are looked at a moment later; and how often.
-const ENGINE_FIRST: Duration = Duration::from_millis(700);
+/// A start takes few connections, so the indexes are looked at when it is over; and how often.
+const ENGINE_FIRST: Duration = Duration::from_secs(5);
 const ENGINE_EVERY: Duration = Duration::from_secs(30);
 
 /// Looks at both databases until the process stops.
