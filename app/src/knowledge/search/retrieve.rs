@@ -79,7 +79,7 @@ pub async fn expand(
     passages: &mut [Passage],
     count: usize,
 ) -> Result<()> {
-    let known: HashSet<Uuid> = passages.iter().map(|passage| passage.document_id.0).collect();
+    let mut known: HashSet<Uuid> = passages.iter().map(|passage| passage.document_id.0).collect();
     let count = count.min(passages.len());
     let expanded = &mut passages[..count];
     if expanded.is_empty() {
@@ -90,7 +90,8 @@ pub async fn expand(
     let mut beside: HashMap<(Uuid, bool), String> = HashMap::new();
     for row in ai.query_all(&neighbours(ids)).await? {
         let (id, neighbour, is_before, content): (Uuid, Uuid, bool, String) = row.try_get_many_by_index()?;
-        if !known.contains(&neighbour) {
+        // What stands between two of them is told once.
+        if known.insert(neighbour) {
             beside.insert((id, is_before), content);
         }
     }
